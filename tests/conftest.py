@@ -1,0 +1,45 @@
+"""Fixtures that every folder of tests uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Home, aws_variables, no_proxy
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> None:
+    no_proxy()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A user with an empty home, whose backend is the local store."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return Home(folder)
+
+
+@pytest.fixture(scope="session")
+def _moto_server() -> Iterator[object]:
+    from tests.support.moto import Moto
+
+    server = Moto()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def moto(_moto_server: object) -> object:
+    """An empty AWS: moto's server on loopback, emptied before each test that uses it."""
+    _moto_server.reset()  # type: ignore[attr-defined]
+    return _moto_server
+
+
+@pytest.fixture
+def aws_home(home: Home, moto: object) -> Home:
+    """A user with credentials for the moto server."""
+    return home.set(**aws_variables(moto.url))  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What several test modules share. Nothing here is imported by the program."""

@@ -25,7 +25,8 @@ class _Record:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable")
 
     def _astuple(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)

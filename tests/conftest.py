@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.commands import Home, aws_variables, no_proxy
 
+pytest.register_assert_rewrite("vault_exec.testing")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_proxy() -> None:

@@ -1,11 +1,103 @@
-"""The command line."""
+"""The command line: `vault-exec`, and `chamber`, the same program with chamber's defaults.
+
+Only `main` and `chamber` end the process; everything below them returns or raises. Nothing here imports click
+or a command before it is known which one is called.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 
-def main() -> None:
+from vault_exec.errors import LaunchError, VaultExecError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+    from vault_exec.cli.app import App
+
+INTERRUPTED = 130
+_EXEC_FAILED = LaunchError.exit_code
+
+
+def main() -> NoReturn:
     """The `vault-exec` command."""
+    _end(_run("vault-exec", {}))
 
 
-def chamber() -> None:
+def chamber() -> NoReturn:
     """The `chamber` command."""
+    from vault_exec.settings import CHAMBER_DEFAULTS
+
+    _end(_run("chamber", CHAMBER_DEFAULTS))
+
+
+def _end(code: int) -> NoReturn:
+    # Not sys.exit: PYTHONINSPECT, perhaps meant for the program that exec starts, would turn it into a
+    # prompt, or into exit code 1 with a traceback. All output is flushed by now.
+    os._exit(code)
+
+
+def _run(program: str, defaults: Mapping[str, Any]) -> int:
+    """Run the command that sys.argv calls, and return the exit code."""
+    _hold_standard_files()
+    _forget_pythonpath()
+
+    from vault_exec.cli import app as application
+    from vault_exec.cli.options import command_name, split_at_dashes
+
+    arguments = sys.argv[1:]
+    command = command_name(arguments)
+    after = None
+    if command == "exec":
+        arguments, after = split_at_dashes(arguments)
+    app = application.App(program, dict(os.environ), defaults, after)
+    try:
+        code = _call(app, arguments)
+        app.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return VaultExecError.exit_code  # whoever read our output has had enough: nothing to tell
+    except VaultExecError as error:
+        app.report(error)
+        code = error.exit_code
+    except Exception as error:
+        app.report(application.unexpected(error))
+        code = VaultExecError.exit_code
+    else:
+        return code
+    return code if command != "exec" or code in (126, 127) else _EXEC_FAILED
+
+
+def _call(app: App, arguments: list[str]) -> int:
+    from vault_exec.cli.parser import call
+
+    return call(app, arguments)
+
+
+def _hold_standard_files() -> None:
+    """Open /dev/null in the place of a standard file that was closed, as Go's runtime does for chamber.
+
+    Else the next file opened, perhaps the store, would be what somebody writes to as standard output. Python
+    has set sys.stdout to None by now, so that output that cannot be written is still noticed.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: this one; closed again by exec
+
+
+def _forget_pythonpath() -> None:
+    """Import nothing from PYTHONPATH, which is meant for the program that exec starts.
+
+    Unless this very package was found there.
+    """
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        path = os.path.abspath(folder)
+        if folder and path != home and path in sys.path:
+            sys.path.remove(path)

@@ -1,0 +1,137 @@
+"""What a command is given: the settings, the store, and the ways to tell something."""
+
+from __future__ import annotations
+
+import sys
+
+from vault_exec.errors import VaultExecError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from vault_exec.settings import Settings
+    from vault_exec.store import Store
+
+
+class App:
+    """One run of the program.
+
+    program: the name it was called by, `vault-exec` or `chamber`.
+    environ: the environment variables, as text.
+    flags: the settings that were given as options, by long name.
+    after_dashes: of exec, what followed the first `--`, verbatim; None where there was none.
+    """
+
+    __slots__ = ("_defaults", "_settings", "after_dashes", "environ", "flags", "program")
+
+    def __init__(
+        self,
+        program: str,
+        environ: Mapping[str, str],
+        defaults: Mapping[str, Any],
+        after_dashes: list[str] | None = None,
+    ) -> None:
+        self.program = program
+        self.environ = environ
+        self.after_dashes = after_dashes
+        self.flags: dict[str, Any] = {}
+        self._defaults = defaults
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force. Raises ConfigError."""
+        if self._settings is None:
+            from vault_exec import settings
+
+            self._settings = settings.load(self.flags, self.environ, self._defaults)
+        return self._settings
+
+    def open_store(self) -> Store:
+        """The store that the settings name, for a `with` statement. Raises VaultExecError."""
+        from vault_exec.registry import open_store
+        from vault_exec.store import Context
+
+        settings = self.settings
+        if settings.min_throttle_delay:
+            self.note("--min-throttle-delay does nothing; --retry-mode decides how to slow down")
+        context = Context(settings, self.environ, notify=self.note, ask_secret=_ask_secret)
+        if settings.verbose:
+            context.trace = self._line
+        return open_store(context)
+
+    # -- what goes to standard error -----------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """One line that the user should know; never a value."""
+        self._line(f"note: {text}")
+
+    def warn(self, text: str) -> None:
+        """One line about something that may be wrong; never a value."""
+        self._line(f"warning: {text}")
+
+    def report(self, error: VaultExecError) -> None:
+        """The error, and the next step where there is one."""
+        self._line(f"error: {error}")
+        if error.hint:
+            self._line(f"hint: {error.hint}")
+
+    def _line(self, text: str) -> None:
+        from vault_exec.cli.render import escape
+
+        if sys.stderr is None:
+            return
+        wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # a progress line may stand there
+        try:
+            sys.stderr.write(f"{wipe}{self.program}: {escape(text)}\n")
+            sys.stderr.flush()
+        except OSError:
+            pass  # nobody can be told; the exit code still says it
+
+    # -- what goes to standard output ----------------------------------------------------------------------
+
+    def write(self, text: str) -> None:
+        """Results, in UTF-8 whatever the locale. Raises VaultExecError where they cannot be written."""
+        if sys.stdout is None:
+            raise VaultExecError("standard output is closed, so the result cannot be written")
+        try:
+            sys.stdout.buffer.write(text.encode("utf-8"))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def flush(self) -> None:
+        """Have all results really written. Raises as `write` does."""
+        if sys.stdout is None:
+            return
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _unwritable(error) from None
+
+
+def unexpected(error: Exception) -> VaultExecError:
+    """Tell of our own mistake: its class and place, never its text, which may hold a value."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "an unknown place"
+    return VaultExecError(
+        f"unexpected {type(error).__name__}: this is a mistake in the program itself",
+        hint=f"please report it with the command you typed (without values) and this place: {place}",
+    )
+
+
+def _ask_secret(prompt: str) -> str:
+    from vault_exec.cli.terminal import ask_secret
+
+    return ask_secret(prompt)
+
+
+def _unwritable(error: OSError) -> VaultExecError:
+    return VaultExecError(f"the result cannot be written to standard output: {error.strerror}")

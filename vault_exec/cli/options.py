@@ -1,0 +1,102 @@
+"""Options as data, and what must be known of a command line before click is loaded.
+
+exec must not pay for click (24 ms), so the options that it shares with the other commands stand here as plain
+rows; `parser.options` makes click's options of them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Option:
+    """One option: `--name`, perhaps `-short`, and what it takes.
+
+    takes: what stands for its value in the help ("NAME"), or None for a switch.
+    repeat: may be given several times. choices: the values there are.
+    """
+
+    __slots__ = ("choices", "help", "name", "repeat", "short", "takes")
+
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        *,
+        short: str = "",
+        takes: str | None = None,
+        repeat: bool = False,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.help = help
+        self.short = short
+        self.takes = takes
+        self.repeat = repeat
+        self.choices = choices
+
+
+#: The options of every command, accepted before it and after it.
+GLOBAL = (
+    Option("backend", "where the secrets are: local, ssm, null, …", short="b", takes="NAME"),
+    Option("backend-s3-bucket", "the bucket of the S3 backends", takes="NAME"),
+    Option("kms-key-alias", "the KMS key that new values are sealed with", takes="ALIAS"),
+    Option("retries", "attempts of one call to the store", short="r", takes="N"),
+    Option("retry-mode", "how to slow down when told to", takes="MODE", choices=("standard", "adaptive")),
+    Option("min-throttle-delay", "accepted for chamber's sake; does nothing", takes="TIME"),
+    Option("timeout", "how long one operation on the store may take", takes="SECONDS"),
+    Option("verbose", "tell of each call made; never a value"),
+)
+
+# Go's strconv.ParseBool, which chamber's switches take.
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+
+
+def command_name(arguments: Sequence[str]) -> str:
+    """The command that these arguments call: the first of them that is neither an option nor its value."""
+    takers = {form for option in GLOBAL if option.takes for form in (f"--{option.name}", f"-{option.short}")}
+    words = iter(arguments)
+    for word in words:
+        if word in takers:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """What stands before the first `--`, and what follows it, verbatim; None where there is no `--`."""
+    if "--" not in arguments:
+        return list(arguments), None
+    position = list(arguments).index("--")
+    return list(arguments[:position]), list(arguments[position + 1 :])
+
+
+def plain_switches(
+    arguments: Sequence[str], switches: Iterable[str], shorts: Iterable[str]
+) -> tuple[list[str], set[str]]:
+    """Arguments as click reads them, and the names of the switches that were turned off.
+
+    chamber takes `--strict=true`, `--strict=false` and `-b=ssm`, which click does not. `switches` are the
+    long options without a value, `shorts` the letters of those with one. Nothing after a `--` is touched.
+    """
+    switches, shorts = set(switches), set(shorts)
+    before, after = split_at_dashes(arguments)
+    kept: list[str] = []
+    off: set[str] = set()
+    for word in before:
+        form, equals, value = word.partition("=")
+        name = form[2:] if form.startswith("--") else ""
+        if name in switches and value in _FALSE:
+            off.add(name)
+            continue
+        if name in switches and (not equals or value in _TRUE):
+            off.discard(name)
+            word = form
+        elif equals and len(form) == 2 and form[0] == "-" and form[1] in shorts:
+            word = form + value
+        kept.append(word)
+    return (kept if after is None else [*kept, "--", *after]), off

@@ -1,0 +1,252 @@
+"""The command line as click parses it, with chamber's liberties.
+
+A command is a click command of class `Command`, named `command` in its module. Its function gets the `App`
+first (`click.pass_obj`), then its own arguments and options; options that are settings go to `App.flags`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from vault_exec import settings
+from vault_exec.cli import options as data
+from vault_exec.cli.app import App
+from vault_exec.cli.commands import GROUPS, MODULES, SUMMARIES
+from vault_exec.errors import UsageError, VaultExecError
+from vault_exec.names import shown
+from vault_exec.version import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTINGS = {setting.name for setting in settings.TABLE}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": None}
+
+
+def call(app: App, arguments: list[str]) -> int:
+    """Run the command that the arguments name, and return the exit code. Raises VaultExecError."""
+    program = Program(app.program)
+    try:
+        with program.make_context(app.program, arguments, obj=app) as context:
+            code = program.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        raise UsageError(error.format_message(), hint=f"see {app.program} --help") from None
+    return code or 0
+
+
+def options(*rows: data.Option) -> Callable[[F], F]:
+    """Decorate a command's function with options that are data."""
+
+    def decorate(function: F) -> F:
+        for row in reversed(rows):
+            function = _decorator(row)(function)
+        return function
+
+    return decorate
+
+
+def _decorator(row: data.Option) -> Callable[[F], F]:
+    names = ([f"-{row.short}"] if row.short else []) + [f"--{row.name}"]
+    if row.takes is None:
+        return click.option(*names, is_flag=True, default=None, help=row.help)
+    choices = click.Choice(row.choices) if row.choices else str
+    return click.option(*names, metavar=row.takes, multiple=row.repeat, type=choices, help=row.help)
+
+
+def _global_options() -> list[click.Option]:
+    def none() -> None: ...
+
+    return list(reversed(options(*data.GLOBAL)(none).__click_params__))  # type: ignore[attr-defined]
+
+
+class _Parsing(click.Command):
+    """What our commands and groups of commands do differently from click's.
+
+    Global options everywhere; `--switch=true` and `-b=ssm`; settings to `App.flags`; click's errors as ours.
+    """
+
+    #: Whether an argument may be a secret, so that errors must not repeat what was typed.
+    secret_arguments = False
+
+    def __init__(self, *arguments: Any, secret_arguments: bool = False, **more: Any) -> None:
+        more["context_settings"] = {**_CONTEXT, **more.get("context_settings", {})}
+        super().__init__(*arguments, **more)
+        self.secret_arguments = secret_arguments
+        self._own = list(self.params)
+        self._global = _global_options()
+        self.params = [*self.params, *self._global]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = [param for param in self.params if isinstance(param, click.Option)]
+        switches = {param.opts[-1].removeprefix("--") for param in given if param.is_flag}
+        shorts = {opt[1:] for param in given if not param.is_flag for opt in param.opts if len(opt) == 2}
+        plain, off = data.plain_switches(args, switches, shorts)
+        try:
+            rest = super().parse_args(ctx, plain)
+        except click.UsageError as error:
+            self._refuse(ctx, error)
+        for name in off:
+            ctx.params[name.replace("-", "_")] = False
+        self._take_settings(ctx)
+        return rest
+
+    def _take_settings(self, ctx: click.Context) -> None:
+        for param in self.params:
+            name = (param.name or "").replace("_", "-")
+            if name not in _SETTINGS or not isinstance(param, click.Option):
+                continue
+            value = ctx.params.pop(param.name, None)
+            if value is not None and value != () and ctx.obj is not None:
+                ctx.obj.flags[name] = value
+
+    def _refuse(self, ctx: click.Context, error: click.UsageError) -> NoReturn:
+        hint = f"see {ctx.command_path} --help"
+        if isinstance(error, click.NoSuchOption):
+            if self.secret_arguments:
+                raise UsageError(
+                    f"{ctx.info_name}: there is an option that it does not have",
+                    hint="put -- before a value that begins with '-', or better, pass - and the value on "
+                    "standard input",
+                ) from None
+            near = ", ".join(sorted(error.possibilities or ()))
+            raise UsageError(
+                f"there is no option {shown(error.option_name)}",
+                hint=f"did you mean {near}?" if near else hint,
+            ) from None
+        if isinstance(error, click.MissingParameter) and error.param is not None:
+            missing = error.param.make_metavar(ctx)
+            raise UsageError(f"{ctx.info_name}: {missing} is missing", hint=hint) from None
+        raise UsageError(f"{ctx.info_name}: {error.format_message().rstrip('.')}", hint=hint) from None
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+            if wanted and not ctx.resilient_parsing:
+                ctx.obj.write(ctx.get_help() + "\n")
+                ctx.exit()
+
+        names = self.get_help_option_names(ctx)
+        return click.Option(
+            names, is_flag=True, is_eager=True, expose_value=False, callback=show, help="show this help"
+        )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [record for param in self._own if (record := param.get_help_record(ctx))]
+        shared = [record for param in self._global if (record := param.get_help_record(ctx))]
+        if own:
+            with formatter.section("Options"):
+                formatter.write_dl(own)
+        with formatter.section("Options of every command"):
+            formatter.write_dl([*shared, ("-h, --help", "show this help")])
+
+
+class Command(_Parsing):
+    """One command. `@click.command("list", cls=Command)`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            # Never saying which: it may be the second word of a value that was not quoted.
+            extra = f"{len(rest)} argument{'s' * (len(rest) > 1)} too many"
+            raise UsageError(f"{ctx.info_name}: {extra}", hint=f"see {ctx.command_path} --help")
+        return rest
+
+
+@click.pass_context
+def _help_alone(ctx: click.Context) -> None:
+    """What a group does when no command of it was named."""
+    if ctx.invoked_subcommand is None:
+        ctx.obj.write(ctx.get_help() + "\n")
+
+
+class Group(_Parsing, click.Group):
+    """A command made of commands: `command = Group("tag")`, then `@command.command("read")`."""
+
+    command_class = Command
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, invoke_without_command=True, callback=_help_alone, **more)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        command = self.get_command(ctx, args[0])
+        if command is None and not ctx.resilient_parsing:
+            raise self._unknown(ctx, args[0])
+        return args[0] if command else None, command, args[1:]
+
+    def _unknown(self, ctx: click.Context, name: str) -> UsageError:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.list_commands(ctx), 2)
+        return UsageError(
+            f"there is no command {shown(name)}",
+            hint=f"did you mean {' or '.join(near)}?" if near else f"see {ctx.command_path} --help",
+        )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+
+class Program(Group):
+    """The whole program: its commands are loaded when they are called, one module each."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, params=[_version_option()])
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = MODULES.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = import_module(f"vault_exec.cli.{module}").command
+        return command
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        formatter.write_text("Keep secrets in a store, and run programs with them in their environment.")
+        formatter.write_paragraph()
+        formatter.write_text(_backend_in_force(ctx.obj))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, rows in GROUPS:
+            with formatter.section(heading):
+                formatter.write_dl([(name, summary) for name, _, summary in rows], col_max=20)
+
+
+def _version_option() -> click.Option:
+    def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not ctx.resilient_parsing:
+            ctx.obj.write(version_line(ctx.obj.program))
+            ctx.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help=SUMMARIES["version"].lower(),
+    )
+
+
+def version_line(program: str) -> str:
+    """What `version` and `--version` print."""
+    own = f"vault-exec {__version__}\n"
+    return own if program == "vault-exec" else f"{program} ({own.rstrip()})\n"
+
+
+def _backend_in_force(app: App) -> str:
+    try:
+        current = app.settings
+    except VaultExecError as error:
+        return f"Backend: cannot be told, for {error}."
+    return f"Backend in force: {current.backend} ({current.origin('backend')})."

@@ -1,0 +1,151 @@
+"""Asking on the terminal itself, and telling it about progress. Standard input is never asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+
+from vault_exec.cli.render import escape
+from vault_exec.errors import UnsupportedError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ENTER = (b"\n", b"\r")
+_END_OF_FILE = b"\x04"
+_ERASE = (b"\x7f", b"\x08")
+_KILL_LINE = b"\x15"
+
+
+def ask_secret(prompt: str) -> str:
+    """What the person at the terminal types, without echo. An empty answer is an answer.
+
+    Read key by key: in line mode a terminal cuts a line silently, after 4,095 bytes on Linux (termios(3),
+    canonical mode) and 1,023 on macOS. Raises UnsupportedError where there is no terminal, UsageError for
+    more than one line (a paste), and KeyboardInterrupt; the terminal is left as it was.
+    """
+    with _terminal(prompt) as terminal:
+        os.write(terminal, f"{escape(prompt)}: ".encode())
+        try:
+            with _hidden(terminal):
+                typed = _line(terminal)
+                pasted_more = _is_waiting(terminal)
+        finally:
+            os.write(terminal, b"\n")
+    if pasted_more:
+        raise UsageError(
+            "more than one line was pasted, and nothing was done",
+            hint="use standard input (-) or --from-file for a value of several lines",
+        )
+    try:
+        return typed.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError("what was typed is not UTF-8 text") from None
+
+
+def confirm(question: str) -> bool:
+    """Whether the person at the terminal says yes. Raises UnsupportedError where there is no terminal."""
+    with _terminal(question) as terminal:
+        os.write(terminal, f"{escape(question)} [y/N] ".encode())
+        return os.read(terminal, 1024).strip().lower() in (b"y", b"yes")
+
+
+def is_there() -> bool:
+    """Whether there is a terminal to ask on."""
+    try:
+        os.close(_open())
+    except OSError:
+        return False
+    return True
+
+
+class Progress:
+    """`what 3/20` on one line of the terminal that stderr is; nothing where it is none.
+
+    In a `with` statement: the line is wiped at its end.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
+
+    def __enter__(self) -> Progress:
+        self._show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def step(self, _: object = None) -> None:
+        """One more is done."""
+        self._done += 1
+        self._show()
+
+    def _show(self) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r\x1b[K{self._what} {self._done}/{self._total}")
+            sys.stderr.flush()
+
+
+def _open() -> int:
+    return os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+
+
+@contextmanager
+def _terminal(what: str) -> Iterator[int]:
+    try:
+        terminal = _open()
+    except OSError:
+        raise UnsupportedError(f"{what}: there is no terminal to ask on") from None
+    try:
+        yield terminal
+    finally:
+        os.close(terminal)
+
+
+@contextmanager
+def _hidden(terminal: int) -> Iterator[None]:
+    import termios
+
+    before = termios.tcgetattr(terminal)
+    hidden = termios.tcgetattr(terminal)
+    hidden[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal as ever
+    hidden[6][termios.VMIN] = 1
+    hidden[6][termios.VTIME] = 0
+    termios.tcsetattr(terminal, termios.TCSADRAIN, hidden)
+    try:
+        yield
+    finally:
+        # FLUSH drops what was typed and not read: the rest of a paste must not reach the shell.
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+
+
+def _line(terminal: int) -> bytes:
+    typed = bytearray()
+    while True:
+        key = os.read(terminal, 1)
+        if key in _ENTER or key in (b"", _END_OF_FILE):
+            return bytes(typed)
+        if key in _ERASE:
+            _erase_character(typed)
+        elif key == _KILL_LINE:
+            typed.clear()
+        else:
+            typed += key
+
+
+def _erase_character(typed: bytearray) -> None:
+    while typed and typed.pop() & 0xC0 == 0x80:  # the trailing bytes of a UTF-8 character
+        pass
+
+
+def _is_waiting(terminal: int) -> bool:
+    from select import select
+
+    return bool(select([terminal], [], [], 0.02)[0])

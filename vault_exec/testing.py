@@ -199,13 +199,14 @@ class StoreContract:
             store.close()
 
     @pytest.fixture
-    def store(
-        self, open: Callable[[], Store], variant: str, record_property: Callable[[str, object], None]
-    ) -> Store:
+    def store(self, open: Callable[[], Store], variant: str, request: pytest.FixtureRequest) -> Store:
         """The store under test, empty."""
         store = open()
-        record_property("contract", f"{store.name} ({variant})" if variant else store.name)
-        record_property("contract-left-out", ", ".join(self.left_out))
+        # Not record_property, which JUnit's current format refuses.
+        request.node.user_properties += [
+            ("contract", f"{store.name} ({variant})" if variant else store.name),
+            ("contract-left-out", ", ".join(self.left_out)),
+        ]
         return store
 
     # -- every store ------------------------------------------------------------------------------------
@@ -702,9 +703,8 @@ class StoreContract:
     def test_the_history_of_a_service_has_every_version_of_every_key(
         self, store: Store, open: Callable[[], Store]
     ) -> None:
-        for key, count in (("a", 3), ("b", 1), ("c", 2)):
-            for number in range(count):
-                store.write("svc", key, f"{number}")
+        for key in "abacca":
+            store.write("svc", key, "value")
         store.write("svc2", "a", "not of this service")
         versions = list(open().history("svc"))
         told = sorted((version.id.key, version.version) for version in versions)

@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
-from tests.support.memory import Memory, MemoryStore
-from vault_exec.model import SecretId
-from vault_exec.store import Store
-from vault_exec.testing import StoreContract
+from tests.support.memory import MemoryContract
 
 
-class TestMemory(StoreContract):
-    features = MemoryStore.features
-
-    @pytest.fixture
-    def memory(self) -> Memory:
-        return Memory()
-
-    @pytest.fixture
-    def reopen(self, memory: Memory) -> Callable[[], Store]:
-        return lambda: MemoryStore(memory)
-
-    @pytest.fixture
-    def damage(self, memory: Memory) -> Callable[[str, str], None]:
-        return lambda service, key: memory.broken.add(SecretId(service, key))
+class TestMemory(MemoryContract):
+    """All of it: a `MemoryStore` declares every feature but being remote and being empty on purpose."""

@@ -6,9 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from threading import RLock
 
-from vault_exec.errors import ConflictError, SecretNotFound, ServiceNotFound, UnreachableError, UsageError
+import pytest
+
+from vault_exec.errors import (
+    ConflictError,
+    DamagedStoreError,
+    SecretNotFound,
+    ServiceNotFound,
+    UnreachableError,
+    UsageError,
+)
 from vault_exec.model import Secret, SecretId, Version
 from vault_exec.store import Features, Store
+from vault_exec.testing import StoreContract
 
 
 class Entry:
@@ -36,6 +46,9 @@ class Memory:
     def __init__(self) -> None:
         self.lock = RLock()
         self.entries: dict[SecretId, Entry] = {}
+        #: The secrets that must be there, so that one that vanished is missed.
+        self.manifest: set[SecretId] = set()
+        #: Secrets whose page does not come.
         self.broken: set[SecretId] = set()
 
 
@@ -51,6 +64,7 @@ class MemoryStore(Store):
         labels=True,
         empty_values=True,
         compare_and_swap=True,
+        own_key=True,
         max_value_bytes=10_000,
     )
 
@@ -66,11 +80,17 @@ class MemoryStore(Store):
             for id, entry in sorted(self.memory.entries.items())
             if id.service == service and entry.alive
         }
-        if any(id.service == service for id in self.memory.broken):
-            raise UnreachableError(f"a page of service {service} did not come")
+        self.check(service, found)
         if not found:
             raise ServiceNotFound(f"service {service} holds no secret", service=service)
         return found
+
+    def check(self, service: str, found: Mapping[str, Entry]) -> None:
+        """Raise where this is not the whole service."""
+        if any(id.service == service for id in self.memory.broken):
+            raise UnreachableError(f"a page of service {service} did not come")
+        if {id.key for id in self.memory.manifest if id.service == service} != set(found):
+            raise DamagedStoreError(f"a secret of service {service} vanished")
 
     def entry(self, service: str, key: str) -> Entry:
         entry = self.memory.entries.get(SecretId(service, key))
@@ -134,6 +154,7 @@ class MemoryStore(Store):
             entry.values[version] = value
             entry.tags.update(tags or {})
             self.memory.entries[id] = entry
+            self.memory.manifest.add(id)
             return version
 
     def write_many(
@@ -158,6 +179,7 @@ class MemoryStore(Store):
                 SecretId(service, key), entry.latest, datetime.now(UTC), "user@host", deleted=True
             )
             entry.events.append(ended)
+            self.memory.manifest.remove(ended.id)
             entry.values = {}
             entry.tags = {}
             entry.labels = {}
@@ -206,3 +228,31 @@ class MemoryStore(Store):
             if number not in entry.values:
                 raise SecretNotFound(f"{service}/{key} has no version {version}")
             entry.labels[label] = number
+
+    def initialise(self, key: str | None = None) -> None:
+        if self.memory.entries:
+            raise ConflictError("the store exists")
+
+    def rekey(self, key: str | None = None, *, wrap_only: bool = False) -> None:
+        """Nothing is sealed here, so nothing changes."""
+
+
+class MemoryContract(StoreContract):
+    """The contract on a `MemoryStore`, or on the class of liars that `kind` says."""
+
+    features = MemoryStore.features
+    kind: type[MemoryStore] = MemoryStore
+
+    @pytest.fixture
+    def memory(self) -> Memory:
+        return Memory()
+
+    @pytest.fixture
+    def reopen(self, memory: Memory) -> Callable[[], Store]:
+        return lambda: self.kind(memory)
+
+    @pytest.fixture(params=["failing-page", "vanished-row"])
+    def damage(self, request: pytest.FixtureRequest, memory: Memory) -> Callable[[str, str], None]:
+        if request.param == "failing-page":
+            return lambda service, key: memory.broken.add(SecretId(service, key))
+        return lambda service, key: memory.entries.__delitem__(SecretId(service, key))

@@ -1,0 +1,217 @@
+"""Carries calls with botocore, boto3's lower half: its credentials, signing, endpoints and proxies, one
+attempt a call. boto3 itself would add 20 ms and nothing that is used here.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+from vault_exec.errors import ConfigError, InvalidValueError, NoCredentialsError
+from vault_exec_backends.aws import config
+from vault_exec_backends.aws.errors import Lost, NotSent, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+_CONNECT_SECONDS = 3.0
+_READ_SECONDS = 10.0
+_CONNECTIONS = 32
+
+
+class BotoCarrier:
+    """One service through one botocore client, made at the first call and shared by all threads."""
+
+    __slots__ = ("_client", "_environ", "_lock", "_service", "_timeout")
+
+    def __init__(self, service: str, environ: Mapping[str, str], timeout: float) -> None:
+        self._service = service
+        self._environ = environ
+        self._timeout = timeout
+        self._lock = allocate_lock()
+        self._client: Any = None
+
+    def send(self, operation: str, members: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """See `client.Carrier`."""
+        answer: dict[str, Any] = _within(seconds, lambda: self._send(operation, members))
+        return answer
+
+    def _send(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._connected()
+            method = getattr(self._client, _method_name(operation))
+            answer: dict[str, Any] = method(**members)
+            if hasattr(answer.get("Body"), "read"):
+                answer["Body"] = answer["Body"].read()
+        except (Refused, NotSent, Lost, ConfigError):
+            raise
+        except Exception as error:
+            _raise_neutral(error)
+        return answer
+
+    def _connected(self) -> Any:
+        import botocore.session
+        from botocore.config import Config
+
+        _hush()
+        session = botocore.session.Session()
+        client = session.create_client(
+            self._service,
+            region_name=self._region(session),
+            endpoint_url=config.endpoint(self._service, self._environ),
+            config=Config(
+                connect_timeout=min(_CONNECT_SECONDS, self._timeout),
+                read_timeout=min(_READ_SECONDS, self._timeout),
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                max_pool_connections=_CONNECTIONS,
+            ),
+        )
+        client.meta.events.register("before-parse", _check_body)
+        return client
+
+    def _region(self, session: Any) -> str:
+        named = config.region(self._environ) or session.get_config_variable("region") or _region_of_machine()
+        if named:
+            return str(named)
+        raise ConfigError(
+            "no AWS region is set", hint="set AWS_REGION, or 'region' in the profile of ~/.aws/config"
+        )
+
+
+def _within(seconds: float, call: Any) -> Any:
+    """What the call returns or raises, or Lost when that takes longer.
+
+    In a thread, because botocore's own timeouts bound neither name resolution nor a trickling answer nor
+    programs and web pages that credentials come from. Who is waited for in vain is left behind as a daemon.
+    """
+    from threading import Thread
+
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise Lost("the time is over")
+    return results[0]
+
+
+def _method_name(operation: str) -> str:
+    from botocore import xform_name
+
+    return str(xform_name(operation))
+
+
+def _hush() -> None:
+    """botocore prints values and session tokens at DEBUG, whatever the program around us logs."""
+    import logging
+
+    for name in ("botocore", "urllib3"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
+
+
+def _region_of_machine() -> str | None:
+    """What EC2's metadata service says, asked once and shortly: elsewhere nobody answers."""
+    from botocore.utils import InstanceMetadataRegionFetcher
+
+    region: str | None = InstanceMetadataRegionFetcher(timeout=1, num_attempts=1).retrieve_region()
+    return region
+
+
+def _check_body(operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
+    """Raise Lost for an answer that was cut off or is not from AWS. botocore takes both for an empty one."""
+    headers = response_dict["headers"]
+    body = response_dict["body"]
+    length = headers.get("content-length", "")
+    has_body = isinstance(body, bytes) and operation_model.http.get("method") != "HEAD"
+    if has_body and length.isdigit() and len(body) < int(length):
+        raise Lost("a cut-off answer")
+    if response_dict["status_code"] < 300 and not _request_id(headers):
+        raise Lost("an answer that is not from AWS", malformed=True)
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    return headers.get("x-amzn-requestid") or headers.get("x-amz-request-id") or ""
+
+
+def _raise_neutral(error: Exception) -> NoReturn:
+    """Raise what the error means for any carrier. Never chained: botocore's errors can hold what was sent."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
+        _raise_refused(error)
+    if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
+        raise NoCredentialsError(
+            "there are no AWS credentials",
+            hint="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role",
+        ) from None
+    if isinstance(
+        error,
+        (
+            boto.CredentialRetrievalError,
+            boto.MetadataRetrievalError,
+            boto.SSOError,
+            boto.TokenRetrievalError,
+            boto.NoAuthTokenError,
+        ),
+    ):
+        raise NoCredentialsError(
+            f"the AWS credentials cannot be had ({type(error).__name__})",
+            hint="log in again (aws sso login), or look at the profile in ~/.aws/config",
+        ) from None
+    if isinstance(error, (boto.ConnectTimeoutError, boto.EndpointConnectionError, boto.ProxyConnectionError)):
+        raise NotSent(f"cannot connect{_where(error)}") from None
+    if isinstance(error, boto.SSLError):
+        raise ConfigError(
+            f"cannot connect{_where(error)}: its TLS certificate is not trusted",
+            hint="name your authorities' file in AWS_CA_BUNDLE",
+        ) from None
+    if isinstance(error, boto.ReadTimeoutError):
+        raise Lost(f"none within {_READ_SECONDS:g} s") from None
+    if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
+        raise Lost(f"the connection broke ({type(error).__name__})") from None
+    if isinstance(error, boto.ParamValidationError):
+        raise InvalidValueError("a name or value has a form that AWS does not take") from None
+    if isinstance(error, boto.BotoCoreError):
+        raise ConfigError(
+            f"AWS cannot be used as configured: {error}",
+            hint="look at the AWS_… variables and ~/.aws/config",
+        ) from None
+    if isinstance(error, ValueError) and str(error).startswith("Invalid endpoint"):
+        raise ConfigError(
+            str(error), hint="look at CHAMBER_AWS_SSM_ENDPOINT and the AWS_ENDPOINT_URL variables"
+        ) from None
+    raise Lost(f"an answer that cannot be read ({type(error).__name__})", malformed=True) from None
+
+
+def _raise_refused(error: Any) -> NoReturn:
+    told = error.response.get("Error", {})
+    metadata = error.response.get("ResponseMetadata", {})
+    raise Refused(
+        str(told.get("Code", "")),
+        int(metadata.get("HTTPStatusCode", 0)),
+        str(told.get("Message", "")),
+        str(metadata.get("RequestId", "")),
+    ) from None
+
+
+def _where(error: Any) -> str:
+    """` to https://host:port`, without what else a URL may hold."""
+    url = str(error.kwargs.get("endpoint_url") or error.kwargs.get("proxy_url") or "")
+    scheme, mark, rest = url.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    return f" to {scheme}://{host}" if mark and host else ""

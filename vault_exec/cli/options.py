@@ -6,6 +6,8 @@ rows; `parser.options` makes click's options of them.
 
 from __future__ import annotations
 
+from vault_exec.names import STYLES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,6 +51,16 @@ GLOBAL = (
     Option("timeout", "how long one operation on the store may take", takes="SECONDS"),
     Option("verbose", "tell of each call made; never a value"),
 )
+
+#: Of the commands that load whole services. All are settings, and so may stand in the config file.
+SERVICES = (
+    Option("allow-missing", "a service may hold no secret"),
+    Option("optional", "this service may hold no secret; repeatable", takes="SERVICE", repeat=True),
+    Option("allow-unlabelled", "with SERVICE:LABEL, leave out keys without the label"),
+)
+
+#: Of the commands that make variables of keys.
+NAMES = Option("names", "how a key becomes a variable's name", takes="STYLE", choices=STYLES)
 
 # Go's strconv.ParseBool, which chamber's switches take.
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")

@@ -36,7 +36,7 @@ def chamber() -> NoReturn:
 
 def _end(code: int) -> NoReturn:
     # Not sys.exit: PYTHONINSPECT, perhaps meant for the program that exec starts, would turn it into a
-    # prompt, or into exit code 1 with a traceback. All output is flushed by now.
+    # prompt, or into exit code 1 with a traceback. `App` leaves nothing to be flushed.
     os._exit(code)
 
 
@@ -55,20 +55,17 @@ def _run(program: str, defaults: Mapping[str, Any]) -> int:
         arguments, after = split_at_dashes(arguments)
     app = application.App(program, dict(os.environ), defaults, after)
     try:
-        code = _call(app, arguments)
-        app.flush()
+        return _call(app, arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        return VaultExecError.exit_code  # whoever read our output has had enough: nothing to tell
+    except application.ReaderGone:
+        return VaultExecError.exit_code  # as other tools: the result was not written, and nobody is told
     except VaultExecError as error:
         app.report(error)
         code = error.exit_code
     except Exception as error:
         app.report(application.unexpected(error))
         code = VaultExecError.exit_code
-    else:
-        return code
     return code if command != "exec" or code in (126, 127) else _EXEC_FAILED
 
 

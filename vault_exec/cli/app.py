@@ -20,11 +20,13 @@ class App:
 
     program: the name it was called by, `vault-exec` or `chamber`.
     environ: the environment variables, as text.
+    defaults: what replaces the defaults of settings under this name.
     flags: the settings that were given as options, by long name.
     after_dashes: of exec, what followed the first `--`, verbatim; None where there was none.
+    quiet: tell nothing but errors.
     """
 
-    __slots__ = ("_defaults", "_settings", "after_dashes", "environ", "flags", "program")
+    __slots__ = ("_settings", "after_dashes", "defaults", "environ", "flags", "program", "quiet")
 
     def __init__(
         self,
@@ -37,7 +39,8 @@ class App:
         self.environ = environ
         self.after_dashes = after_dashes
         self.flags: dict[str, Any] = {}
-        self._defaults = defaults
+        self.quiet = False
+        self.defaults = defaults
         self._settings: Settings | None = None
 
     @property
@@ -46,7 +49,7 @@ class App:
         if self._settings is None:
             from vault_exec import settings
 
-            self._settings = settings.load(self.flags, self.environ, self._defaults)
+            self._settings = settings.load(self.flags, self.environ, self.defaults)
         return self._settings
 
     def open_store(self) -> Store:
@@ -66,11 +69,18 @@ class App:
 
     def note(self, text: str) -> None:
         """One line that the user should know; never a value."""
-        self._line(f"note: {text}")
+        if not self.quiet:
+            self._line(f"note: {text}")
 
     def warn(self, text: str) -> None:
         """One line about something that may be wrong; never a value."""
-        self._line(f"warning: {text}")
+        if not self.quiet:
+            self._line(f"warning: {text}")
+
+    def warn_as_chamber(self, text: str) -> None:
+        """A warning in chamber's form, without the program's name: people filter their logs by it."""
+        if not self.quiet:
+            self._raw_line(f"warning: {text}")
 
     def report(self, error: VaultExecError) -> None:
         """The error, and the next step where there is one."""
@@ -79,13 +89,16 @@ class App:
             self._line(f"hint: {error.hint}")
 
     def _line(self, text: str) -> None:
+        self._raw_line(f"{self.program}: {text}")
+
+    def _raw_line(self, text: str) -> None:
         from vault_exec.cli.render import escape
 
         if sys.stderr is None:
             return
         wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # a progress line may stand there
         try:
-            sys.stderr.write(f"{wipe}{self.program}: {escape(text)}\n")
+            sys.stderr.write(f"{wipe}{escape(text)}\n")
             sys.stderr.flush()
         except OSError:
             pass  # nobody can be told; the exit code still says it
@@ -93,26 +106,25 @@ class App:
     # -- what goes to standard output ----------------------------------------------------------------------
 
     def write(self, text: str) -> None:
-        """Results, in UTF-8 whatever the locale. Raises VaultExecError where they cannot be written."""
+        """Write results, in UTF-8 whatever the locale, and be sure that they are written.
+
+        Raises ReaderGone when nobody reads any more, and VaultExecError where they cannot be written.
+        """
         if sys.stdout is None:
             raise VaultExecError("standard output is closed, so the result cannot be written")
         try:
             sys.stdout.buffer.write(text.encode("utf-8"))
+            sys.stdout.buffer.flush()
         except BrokenPipeError:
-            raise
+            raise ReaderGone from None
         except OSError as error:
-            raise _unwritable(error) from None
+            raise VaultExecError(
+                f"the result cannot be written to standard output: {error.strerror}"
+            ) from None
 
-    def flush(self) -> None:
-        """Have all results really written. Raises as `write` does."""
-        if sys.stdout is None:
-            return
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise _unwritable(error) from None
+
+class ReaderGone(Exception):  # noqa: N818 - nothing went wrong: the reader of a pipe has had enough
+    """Whoever read our standard output has closed it, as `head` does."""
 
 
 def unexpected(error: Exception) -> VaultExecError:
@@ -131,7 +143,3 @@ def _ask_secret(prompt: str) -> str:
     from vault_exec.cli.terminal import ask_secret
 
     return ask_secret(prompt)
-
-
-def _unwritable(error: OSError) -> VaultExecError:
-    return VaultExecError(f"the result cannot be written to standard output: {error.strerror}")

@@ -44,8 +44,10 @@ GROUPS = (
     ),
 )
 
-#: name → module. `__complete` is what the completion scripts call.
-MODULES = {name: module for _, rows in GROUPS for name, module, _ in rows} | {"__complete": "completion"}
+#: name → module, or module:attribute. `__complete` is what the completion scripts call.
+MODULES = {name: module for _, rows in GROUPS for name, module, _ in rows} | {
+    "__complete": "completion:complete"
+}
 
 #: name → what it does.
 SUMMARIES = {name: summary for _, rows in GROUPS for name, _, summary in rows}

@@ -6,11 +6,12 @@ first (`click.pass_obj`), then its own arguments and options; options that are s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from vault_exec import settings
 from vault_exec.cli import options as data
@@ -134,9 +135,15 @@ class _Parsing(click.Command):
             names, is_flag=True, is_eager=True, expose_value=False, callback=show, help="show this help"
         )
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(f"{self.short_help or SUMMARIES.get(self.name or '')}.")
+        super().format_help_text(ctx, formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [record for param in self._own if (record := param.get_help_record(ctx))]
-        shared = [record for param in self._global if (record := param.get_help_record(ctx))]
+        own = _records(ctx, self._own)
+        shared = _records(ctx, self._global)
         if own:
             with formatter.section("Options"):
                 formatter.write_dl(own)
@@ -203,23 +210,37 @@ class Program(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(SUMMARIES)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [
+            CompletionItem(name, help=SUMMARIES[name]) for name in SUMMARIES if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = MODULES.get(cmd_name)
-        if module is None:
+        if cmd_name not in MODULES:
             return None
-        command: click.Command = import_module(f"vault_exec.cli.{module}").command
+        module, _, attribute = MODULES[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"vault_exec.cli.{module}"), attribute or "command")
         return command
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_paragraph()
-        formatter.write_text("Keep secrets in a store, and run programs with them in their environment.")
-        formatter.write_paragraph()
-        formatter.write_text(_backend_in_force(ctx.obj))
+        with formatter.indentation():
+            for text in (
+                "Keep secrets in a store, and run programs with them in their environment.",
+                _backend_in_force(ctx.obj),
+            ):
+                formatter.write_paragraph()
+                formatter.write_text(text)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, rows in GROUPS:
             with formatter.section(heading):
                 formatter.write_dl([(name, summary) for name, _, summary in rows], col_max=20)
+
+
+def _records(ctx: click.Context, params: Sequence[click.Parameter]) -> list[tuple[str, str]]:
+    options = [param for param in params if isinstance(param, click.Option)]
+    return [record for option in options if (record := option.get_help_record(ctx))]
 
 
 def _version_option() -> click.Option:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from vault_exec.model import Secret
+
 #: What stands for a user or time that the store does not tell, as in chamber.
 UNKNOWN = "N/A"
 
@@ -76,6 +78,18 @@ def to_json(document: Any) -> str:
     import json
 
     return json.dumps(document, indent=2, ensure_ascii=False).translate(_JSON_ESCAPES) + "\n"
+
+
+def secret_document(secret: Secret) -> dict[str, Any]:
+    """A secret as JSON tells it; its value only where it was read."""
+    document = {
+        "service": secret.id.service,
+        "key": secret.id.key,
+        "version": secret.version,
+        "created": rfc3339(secret.created),
+        "created_by": secret.created_by,
+    }
+    return document if secret.value is None else {**document, "value": secret.value}
 
 
 def rfc3339(time: datetime | None) -> str | None:

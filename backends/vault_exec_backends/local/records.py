@@ -1,0 +1,386 @@
+"""What the store's file holds, row by row, and whether all that should be there is there, unchanged.
+
+Three things are authenticated besides the values. The manifest of a service covers the current row of each
+of its keys, deleted ones included, so that a row that vanishes, comes back or moves shows. Each current row
+covers the key's past rows by a running digest. The catalogue covers the names of all services.
+
+Texts are bytes here, as they are in the file, until they have been checked.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from vault_exec.errors import DamagedStoreError
+from vault_exec_backends.local.sealing import FORMAT, decode, digest, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from sqlite3 import Connection
+
+    from vault_exec_backends.local.sealing import Sealer
+
+
+def damaged(path: str, what: str) -> DamagedStoreError:
+    """The error that names the file and says what is wrong with it."""
+    return DamagedStoreError(
+        f"the store {path} is damaged: {what}",
+        hint="something else than vault-exec has changed it: restore the file from a backup",
+    )
+
+
+class Header:
+    """The one row that says what store this is, and holds its data key, wrapped.
+
+    source: what it is wrapped with (`keys`). wrap_id: tells that key from those of earlier wrappings.
+    salt, memory (KiB), passes, lanes: Argon2id's, empty and zero for anything but a passphrase.
+    """
+
+    __slots__ = ("lanes", "memory", "passes", "salt", "source", "store_id", "wrap_id", "wrapped")
+
+    def __init__(
+        self,
+        store_id: bytes,
+        source: bytes,
+        wrap_id: bytes,
+        salt: bytes,
+        memory: int,
+        passes: int,
+        lanes: int,
+        wrapped: bytes,
+    ) -> None:
+        self.store_id = store_id
+        self.source = source
+        self.wrap_id = wrap_id
+        self.salt = salt
+        self.memory = memory
+        self.passes = passes
+        self.lanes = lanes
+        self.wrapped = wrapped
+
+    def about(self) -> bytes:
+        """The additional data of the wrapped key: all the header, after the store's id."""
+        return encode(b"header", self.source, self.wrap_id, self.salt, self.memory, self.passes, self.lanes)
+
+    def identity(self) -> bytes:
+        """What changes when, and only when, the data key or its wrapping does."""
+        return encode(self.store_id, self.about(), self.wrapped)
+
+    def source_name(self) -> str:
+        """The source as text, for messages and comparisons."""
+        return self.source.decode("ascii", "replace")
+
+    def key_name(self) -> str:
+        """What the key of this wrapping is called where it is kept."""
+        return self.store_id.hex() + ("-" + self.wrap_id.hex() if self.wrap_id else "")
+
+
+class Row:
+    """One event of a key: a version that was written, or (`deleted`) the end of the key at that version.
+
+    created: microseconds since 1970 in UTC. sealed: the value; empty for a deletion, and for a version that
+    a deletion ended. past, tags: of a key's current row only; the digest of its past rows, and its tags,
+    sealed.
+    """
+
+    __slots__ = ("created", "created_by", "deleted", "key", "past", "sealed", "tags", "version")
+
+    def __init__(
+        self,
+        key: bytes,
+        version: int,
+        deleted: int,
+        created: int,
+        created_by: bytes,
+        sealed: bytes,
+        past: bytes = b"",
+        tags: bytes = b"",
+    ) -> None:
+        self.key = key
+        self.version = version
+        self.deleted = deleted
+        self.created = created
+        self.created_by = created_by
+        self.sealed = sealed
+        self.past = past
+        self.tags = tags
+
+    def encoded(self) -> bytes:
+        """All of the row, canonically. Raises TypeError for a row that no store can have."""
+        return encode(
+            self.key,
+            self.version,
+            self.deleted,
+            self.created,
+            self.created_by,
+            self.sealed,
+            self.past,
+            self.tags,
+        )
+
+    def ended(self, *, gone: bool = False) -> Row:
+        """This row as one of the key's past; `gone`: without its value."""
+        sealed = b"" if gone else self.sealed
+        return Row(self.key, self.version, self.deleted, self.created, self.created_by, sealed)
+
+
+class Service:
+    """A service as it stands in the file: its manifest, and the current row of each of its keys, sorted.
+
+    generation: counts the writes; 0 for a service that is not in the file. live: how many keys are not
+    deleted.
+    """
+
+    __slots__ = ("generation", "live", "manifest", "name", "path", "rows")
+
+    def __init__(
+        self, path: str, name: str, generation: int, live: int, manifest: bytes, rows: list[Row]
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.generation = generation
+        self.live = live
+        self.manifest = manifest
+        self.rows = rows
+
+    def check(self, sealer: Sealer) -> None:
+        """Raise DamagedStoreError unless these are the rows that the last write left."""
+        if not self.generation:
+            if self.rows:
+                raise self._damaged("its manifest is gone")
+            return
+        try:
+            about = self.about()
+            found = digest(row.encoded() for row in self.rows)
+        except TypeError:
+            raise self._damaged("a row of it cannot be") from None
+        expected = sealer.open(self.manifest, about)
+        if expected is None:
+            raise self._damaged("its manifest was changed")
+        if expected != found:
+            raise self._damaged("rows of it were removed, put back or changed")
+
+    def check_past(self, current: Row, past: Sequence[Row]) -> None:
+        """Raise DamagedStoreError unless this is the past that the (checked) current row says it has."""
+        try:
+            intact = chain(b"", past) == current.past
+        except TypeError:
+            intact = False
+        if not intact:
+            raise self._damaged(f"the history of {current.key.decode()} was changed")
+
+    def living(self) -> Iterator[Row]:
+        """The current rows of the keys that are not deleted."""
+        return (row for row in self.rows if not row.deleted)
+
+    def row(self, key: str) -> Row | None:
+        """The current row of the key, which may be its deletion."""
+        name = key.encode()
+        return next((row for row in self.rows if row.key == name), None)
+
+    def value(self, sealer: Sealer, row: Row) -> bytes:
+        """The value of a row that has one. Raises DamagedStoreError."""
+        value = sealer.open(row.sealed, self._about_value(row))
+        if value is None:
+            raise self._damaged(f"version {row.version} of {row.key.decode()} does not open")
+        return value
+
+    def seal_value(self, sealer: Sealer, row: Row, value: bytes) -> None:
+        """Put the value into the row, whose other columns are final."""
+        row.sealed = sealer.seal(value, self._about_value(row))
+
+    def tags(self, sealer: Sealer, row: Row) -> dict[str, str]:
+        """The tags of a current row, in the order they were given. Raises DamagedStoreError."""
+        if not row.tags:
+            return {}
+        tags = sealer.open(row.tags, self._about_tags(row))
+        if tags is None:
+            raise self._damaged(f"the tags of {row.key.decode()} do not open")
+        texts = iter(decode(tags))
+        return {name.decode(): text.decode() for name, text in zip(texts, texts, strict=True)}
+
+    def seal_tags(self, sealer: Sealer, row: Row, tags: Mapping[str, str]) -> None:
+        """Put the tags into a current row."""
+        texts = [text.encode() for pair in tags.items() for text in pair]
+        row.tags = sealer.seal(encode(*texts), self._about_tags(row)) if tags else b""
+
+    def about(self) -> bytes:
+        """The additional data of the manifest."""
+        return encode(b"manifest", self.name.encode(), self.generation, self.live)
+
+    def _about_value(self, row: Row) -> bytes:
+        return encode(b"value", self.name.encode(), row.key, row.version, row.created, row.created_by)
+
+    def _about_tags(self, row: Row) -> bytes:
+        return encode(b"tags", self.name.encode(), row.key)
+
+    def _damaged(self, what: str) -> DamagedStoreError:
+        return damaged(self.path, f"service {self.name}: {what}")
+
+
+def chain(past: bytes, rows: Iterable[Row]) -> bytes:
+    """The digest of a past after these rows were added to it; that of no past is empty."""
+    for row in rows:
+        past = sha256(past + row.encoded()).digest()
+    return past
+
+
+class Catalogue:
+    """The names of all services that were ever written to, sorted, and what is sealed of them."""
+
+    __slots__ = ("count", "names", "path", "sealed")
+
+    def __init__(self, path: str, names: list[bytes], count: int, sealed: bytes) -> None:
+        self.path = path
+        self.names = names
+        self.count = count
+        self.sealed = sealed
+
+    def check(self, sealer: Sealer, without: str | None = None) -> None:
+        """Raise DamagedStoreError unless these are all, and `without`, looked for in vain, is not of them."""
+        try:
+            about = encode(b"catalogue", self.count)
+            found = digest(encode(name) for name in self.names)
+        except TypeError:
+            raise damaged(self.path, "its catalogue of services cannot be") from None
+        if sealer.open(self.sealed, about) != found or (
+            without is not None and without.encode() in self.names
+        ):
+            raise damaged(self.path, "services were removed from it, put back or added")
+
+
+_ROW = "key, version, deleted, created, created_by, sealed"
+
+
+class Records:
+    """The file's rows, read and written in one transaction. What is read is not checked yet."""
+
+    __slots__ = ("_connection", "path")
+
+    def __init__(self, connection: Connection, path: str) -> None:
+        self._connection = connection
+        self.path = path
+
+    # -- the header -------------------------------------------------------------------------------------
+
+    def header(self) -> Header:
+        """The header. Raises DamagedStoreError where it is not one that this program could have written."""
+        found = self._connection.execute(
+            "SELECT format, store_id, source, wrap_id, salt, memory, passes, lanes, wrapped FROM header"
+        ).fetchone()
+        if found is None:
+            raise damaged(self.path, "its header is gone")
+        if found[0] != FORMAT:
+            raise DamagedStoreError(
+                f"the store {self.path} has format {found[0]!r}, and this program knows only format {FORMAT}",
+                hint="a later vault-exec may have made it: upgrade this one",
+            )
+        header = Header(*found[1:])
+        try:
+            header.identity()
+        except TypeError:
+            raise damaged(self.path, "its header cannot be") from None
+        return header
+
+    def save_header(self, header: Header) -> None:
+        """Store the header in the place of the one that is there."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO header VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                FORMAT,
+                header.store_id,
+                header.source_name(),
+                header.wrap_id,
+                header.salt,
+                header.memory,
+                header.passes,
+                header.lanes,
+                header.wrapped,
+            ),
+        )
+
+    # -- services and the current rows of their keys ----------------------------------------------------
+
+    def service(self, name: str) -> Service:
+        """The service; of generation 0, without rows, where it is not there."""
+        found = self._connection.execute(
+            "SELECT generation, live, manifest FROM services WHERE name = ?", (name,)
+        ).fetchone()
+        rows = self._connection.execute(
+            f"SELECT {_ROW}, past, tags FROM secrets WHERE service = ? ORDER BY key",  # noqa: S608
+            (name,),
+        )
+        generation, live, manifest = found or (0, 0, b"")
+        return Service(self.path, name, generation, live, manifest, [Row(*row) for row in rows])
+
+    def save_service(self, sealer: Sealer, service: Service, changed: Iterable[Row]) -> None:
+        """Store these rows of the (checked) service, which replace or join the others, and its manifest."""
+        rows = {row.key: row for row in service.rows}
+        for row in changed:
+            rows[row.key] = row
+            self._save("secrets", 9, service, row, row.past, row.tags)
+        service.rows = [rows[key] for key in sorted(rows)]
+        if not service.generation:
+            self.save_catalogue(sealer, [*self.catalogue().names, service.name.encode()])
+        service.generation += 1
+        service.live = sum(not row.deleted for row in service.rows)
+        service.manifest = sealer.seal(digest(row.encoded() for row in service.rows), service.about())
+        self._connection.execute(
+            "INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?)",
+            (service.name, service.generation, service.live, service.manifest),
+        )
+
+    def _save(self, table: str, columns: int, service: Service, row: Row, *more: bytes) -> None:
+        self._connection.execute(
+            f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * columns)})",  # noqa: S608
+            (
+                service.name,
+                row.key.decode(),
+                row.version,
+                row.deleted,
+                row.created,
+                row.created_by.decode(),
+                row.sealed,
+                *more,
+            ),
+        )
+
+    # -- the past of keys -------------------------------------------------------------------------------
+
+    def past(self, service: Service, key: str) -> list[Row]:
+        """The past rows of a key, oldest first."""
+        rows = self._connection.execute(
+            f"SELECT {_ROW} FROM history WHERE service = ? AND key = ? ORDER BY version, deleted",  # noqa: S608
+            (service.name, key),
+        )
+        return [Row(*row) for row in rows]
+
+    def pasts(self, service: Service) -> dict[bytes, list[Row]]:
+        """The past rows of all keys of the service, by key, oldest first."""
+        rows = self._connection.execute(
+            f"SELECT {_ROW} FROM history WHERE service = ? ORDER BY key, version, deleted",  # noqa: S608
+            (service.name,),
+        )
+        pasts: dict[bytes, list[Row]] = {}
+        for row in rows:
+            pasts.setdefault(row[0], []).append(Row(*row))
+        return pasts
+
+    def save_past(self, service: Service, row: Row) -> None:
+        """Store a row of a key's past, in the place of the one that is there."""
+        self._save("history", 7, service, row)
+
+    # -- the catalogue ----------------------------------------------------------------------------------
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue of services."""
+        names = [name for (name,) in self._connection.execute("SELECT name FROM services ORDER BY name")]
+        found = self._connection.execute("SELECT services, sealed FROM catalogue").fetchone()
+        return Catalogue(self.path, names, *(found or (0, b"")))
+
+    def save_catalogue(self, sealer: Sealer, names: Iterable[bytes]) -> None:
+        """Store what is sealed of these names."""
+        names = sorted(names)
+        sealed = sealer.seal(digest(encode(name) for name in names), encode(b"catalogue", len(names)))
+        self._connection.execute("INSERT OR REPLACE INTO catalogue VALUES (1, ?, ?)", (len(names), sealed))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from vault_exec import registry, settings
+import os
+
+from vault_exec import environ, registry, settings
 from vault_exec.store import Context, _silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from vault_exec.store import Store
@@ -23,13 +25,7 @@ def open_store(
     options: any setting by its long option name with `_` for `-`: `timeout=10.0`, `kms_key_alias="alias/x"`.
     Raises ConfigError for a setting that is wrong, and VaultExecError where the store cannot be opened.
     """
-    import os
-
-    flags = {name.replace("_", "-"): value for name, value in options.items()}
-    flags["backend"] = backend
-    settings.check_names(flags)
-    environ = dict(os.environ)
-    return registry.open_store(Context(settings.load(flags, environ), environ, notify=notify))
+    return registry.open_store(_context(backend, notify, options))
 
 
 def load_environ(
@@ -40,9 +36,29 @@ def load_environ(
 ) -> dict[str, str]:
     """The variables that `vault-exec exec` would inject for these services: name → value.
 
+    Nothing is put into `os.environ`; `os.environ.update(load_environ("svc"))` does that.
+
     services: as on the command line, `svc` or `svc:label`; later ones win.
-    backend, notify, options: as for `open_store`; `names="chamber"` keeps dots in names, and
-    `allow_missing=True` takes a service without secrets for an empty one.
-    Raises ServiceNotFound, UsageError (two keys of one service with one name) and what the store raises.
+    backend, notify, options: as for `open_store`; `names="chamber"` keeps dots in names,
+    `allow_missing=True` takes a service without secrets for an empty one, `optional=["svc"]` that one only.
+    Raises ServiceNotFound, UsageError (two keys of one service with one name), InvalidValueError (a value
+    that no variable can hold) and what the store raises.
     """
-    raise NotImplementedError
+    context = _context(backend, notify, options)
+    rules = environ.Rules(
+        style=context.settings.names,
+        allow_missing=context.settings.allow_missing,
+        optional=context.settings.optional,
+    )
+    with registry.open_store(context) as store:
+        found = environ.fetch(store, services, rules)
+    variables = environ.merged(environ.given(found, rules), (), notify)
+    return {name: variable.value for name, variable in variables.items()}
+
+
+def _context(backend: str | None, notify: Callable[[str], None], options: Mapping[str, Any]) -> Context:
+    flags = {name.replace("_", "-"): value for name, value in options.items()}
+    settings.check_names(flags)
+    flags["backend"] = backend
+    variables = dict(os.environ)
+    return Context(settings.load(flags, variables), variables, notify=notify)

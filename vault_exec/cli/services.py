@@ -1,0 +1,33 @@
+"""What `env` and `export` share: the secrets of several services as one mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from vault_exec import environ, names
+from vault_exec.cli.app import App
+
+
+def load(
+    app: App,
+    services: Sequence[str],
+    *,
+    same: Callable[[str], str] = str,
+    overridden: Callable[[str, str], str],
+) -> dict[str, str]:
+    """Key → value of these services. Of two services that have the same key, the later one wins.
+
+    same: what two keys have in common when they count as the same. overridden: the warning in chamber's form
+    for such a key of a service. Raises what the store raises, and InvalidValueError.
+    """
+    rules = environ.Rules(allow_missing=app.settings.allow_missing, optional=app.settings.optional)
+    with app.open_store() as store:
+        found = environ.fetch(store, services, rules)
+    merged: dict[str, str] = {}
+    for service, values in found:
+        here = {same(key): key for key in values}
+        for key in [key for key in merged if same(key) in here]:
+            app.warn_as_chamber(overridden(service, here[same(key)]))
+            del merged[key]
+        merged |= {key: names.check_value(service, key, value) for key, value in values.items()}
+    return merged

@@ -18,8 +18,9 @@ def write(path: str, text: str, *, append: bool = False) -> None:
     """Put the text, in UTF-8, in place of the file's content, or `append` it.
 
     A regular file is replaced by a new one, through symbolic links at their target, with mode 0600 whatever
-    it was: now it holds secrets. Anything else (`/dev/stdout`, a FIFO, a terminal) is written in place, as is a
-    file that is added to, which keeps its mode. Raises VaultExecError; then a regular file is as it was.
+    it was: now it holds secrets. Anything else (`/dev/stdout`, a FIFO, a terminal) is written in place, as is
+    a file that is appended to, which keeps its mode. Raises VaultExecError; a file that was to be replaced is
+    then as it was.
     """
     data = text.encode("utf-8")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,16 @@ def moto(_moto_server: object) -> object:
 def aws_home(home: Home, moto: object) -> Home:
     """A user with credentials for the moto server."""
     return home.set(**aws_variables(moto.url))  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def aws(moto: object, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The same for this process: the variables, which botocore reads from the environment itself."""
+    variables = {
+        **aws_variables(moto.url),  # type: ignore[attr-defined]
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables

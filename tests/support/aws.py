@@ -6,6 +6,8 @@ from typing import Any
 
 from vault_exec import registry, settings
 from vault_exec.store import Context, Store
+from vault_exec_backends.aws.boto_carrier import BotoCarrier
+from vault_exec_backends.aws.client import Client
 
 
 class Told:
@@ -16,18 +18,36 @@ class Told:
         self.traces: list[str] = []
 
 
-def open_store(backend: str, environ: dict[str, str], told: Told | None = None, **options: Any) -> Store:
-    """The store, checked as the program's stores are. options: settings, `_` for `-`.
-
-    botocore reads its own variables from this process's environment: see the fixture `aws`.
-    """
+def context(backend: str, environ: dict[str, str], told: Told | None = None, **options: Any) -> Context:
+    """What the program would hand to the backend's factory. options: settings, `_` for `-`."""
     flags = {name.replace("_", "-"): value for name, value in options.items()}
     told = told or Told()
-    environ = {"VAULT_EXEC_CONFIG": "", "XDG_CONFIG_HOME": "/nonexistent", **environ}
-    context = Context(
+    environ = {"XDG_CONFIG_HOME": "/nonexistent", **environ}
+    return Context(
         settings.load({"backend": backend, **flags}, environ),
         environ,
         notify=told.notes.append,
         trace=told.traces.append,
     )
-    return registry.open_store(context)
+
+
+def open_store(backend: str, environ: dict[str, str], told: Told | None = None, **options: Any) -> Store:
+    """The store, checked as the program's stores are.
+
+    botocore reads its own variables from this process's environment: see the fixture `aws`.
+    """
+    return registry.open_store(context(backend, environ, told, **options))
+
+
+class Carriers:
+    """Carriers that many stores of one test run share: making one takes longer than most tests."""
+
+    def __init__(self) -> None:
+        self._carriers: dict[tuple[str, str], BotoCarrier] = {}
+
+    def connect(self, service: str, context: Context) -> Client:
+        """A client as `vault_exec_backends.aws.client.connect` makes it, on a shared carrier."""
+        place = (service, context.environ["AWS_ENDPOINT_URL"])
+        if place not in self._carriers:
+            self._carriers[place] = BotoCarrier(service, context.environ, context.settings.timeout)
+        return Client(service, context, self._carriers[place])

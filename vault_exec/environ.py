@@ -178,10 +178,7 @@ def fetch(store: Store, services: Sequence[str], rules: Rules) -> list[tuple[str
         except ServiceNotFound as error:
             if rules.allow_missing or wanted[0] in may_be_empty:
                 return {}
-            if error.hint is None:
-                error.hint = (
-                    f"if it may be empty: --optional {wanted[0]}, or --allow-missing for all services"
-                )
+            error.hint = f"if it may be empty: --optional {wanted[0]}, or --allow-missing for all services"
             raise
 
     at_once = AT_ONCE if store.features.remote else 1

@@ -23,6 +23,7 @@ ENTRY_POINTS = "vault_exec.backends"
 BUILT_IN = {
     "local": "vault_exec_backends.local",
     "null": "vault_exec_backends.null",
+    "secretsmanager": "vault_exec_backends.secretsmanager",
     "ssm": "vault_exec_backends.ssm",
 }
 
@@ -61,7 +62,7 @@ def _loaded(name: str, target: str) -> Factory:
 
     try:
         factory: Factory = EntryPoint(name, target, ENTRY_POINTS).load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # somebody else's code, which may do anything
         raise ConfigError(
             f"the backend {name} is installed but does not load ({target}): {type(error).__name__}",
             hint="reinstall the package that brings it, or name another with --backend",

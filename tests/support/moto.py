@@ -7,10 +7,26 @@ import urllib.request
 from moto.server import ThreadedMotoServer
 
 
+def _mend() -> None:
+    """Where moto fails at what the service answers: versions of a secret that is not there."""
+    from moto.secretsmanager.exceptions import SecretNotFoundException
+    from moto.secretsmanager.models import SecretsManagerBackend
+
+    original = SecretsManagerBackend.list_secret_version_ids
+
+    def list_secret_version_ids(self: SecretsManagerBackend, secret_id: str) -> str:
+        if secret_id not in self.secrets:
+            raise SecretNotFoundException
+        return original(self, secret_id)
+
+    SecretsManagerBackend.list_secret_version_ids = list_secret_version_ids
+
+
 class Moto:
     """One server, in a thread of the test process. `url` is its endpoint; `reset()` empties it."""
 
     def __init__(self) -> None:
+        _mend()
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()

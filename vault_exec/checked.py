@@ -134,6 +134,8 @@ class CheckedStore(Store):
 
     def label(self, service: str, key: str, label: str, version: int | None = None) -> None:
         self._begin(service, key, label=label)
+        if version is not None and version < 1:
+            raise UsageError(f"{version} is not a version: versions count from 1")
         self.inner.label(service, key, label, version)
 
     def initialise(self, key: str | None = None) -> None:

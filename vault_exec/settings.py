@@ -137,7 +137,7 @@ def _checked(setting: Setting, value: Any, origin: str) -> Any:
     elif setting.choices and checked not in setting.choices:
         problem = f"not one of {', '.join(setting.choices)}"
     elif type(setting.default) in (int, float) and not 0 < checked < 1e9:
-        problem = "not more than zero"
+        problem = "not more than zero and less than a billion"
     if problem:
         raise ConfigError(f"{setting.name} is {value!r}, which is {problem} (from {origin})")
     return checked
@@ -152,7 +152,7 @@ def _typed(default: Any, value: Any) -> Any:
         return tuple(value) if is_list else None
     if isinstance(default, str):
         return value if isinstance(value, str) else None
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, float) and not isinstance(default, float)):
         return None
     try:
         return type(default)(value)
@@ -195,10 +195,13 @@ def _parsed(path: str, text: bytes) -> Mapping[str, Any]:
     import tomllib  # 12 ms, paid only by those who have the file
 
     try:
-        config = tomllib.loads(text.decode("utf-8"))
+        decoded = text.decode("utf-8")
+        config = tomllib.loads(decoded)
     except UnicodeDecodeError:
         raise ConfigError(f"the config file {path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"the config file {path} is not TOML: {error}") from None
+        end = f"line {decoded.count(chr(10)) + 1}, column {len(decoded) - decoded.rfind(chr(10))}"
+        problem = str(error).replace("(at end of document)", f"(at {end}, the end)")
+        raise ConfigError(f"the config file {path} is not TOML: {problem}") from None
     check_names(config, where=f" in the config file {path}")
     return config

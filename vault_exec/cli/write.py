@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _GENERATED = names.UPPER + names.LOWER + names.DIGITS
 _LENGTH = 32
-_RESERVED_SERVICE = "_chamber"  # its key store-config says which tags new secrets need
 
 HELP = """
 Without a value it is asked for on the terminal, hidden, or read from standard input; - always reads
@@ -75,8 +74,6 @@ def command(
             text = _of_file(app, from_file, singleline)
         else:
             text = _of_input(app, f"{service}/{key}", singleline, asked_for=value == "-")
-        if service == _RESERVED_SERVICE:
-            app.warn(f"the service {service} is chamber's own: what is written there changes how it works")
         store.write(service, key, text, if_version=if_version, tags=given_tags, skip_unchanged=skip_unchanged)
 
 

@@ -11,6 +11,7 @@ Every member that is not the one being written keeps its JSON text to the letter
 from __future__ import annotations
 
 from vault_exec.errors import FormatError, InvalidValueError
+from vault_exec_backends.aws.raw_json import dumped, joined, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,16 +87,8 @@ class Document:
 
     def with_value(self, key: str, value: str, version: int, created: str, created_by: str) -> Document:
         """This document with the key at a new value and version."""
-        import json
-
-        entry = json.dumps(
-            {"created": created, "created_by": created_by, "version": version},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
-        return Document(
-            {**self._members, key: json.dumps(value, ensure_ascii=False)}, {**self._metadata, key: entry}
-        )
+        entry = dumped({"created": created, "created_by": created_by, "version": version})
+        return Document({**self._members, key: dumped(value)}, {**self._metadata, key: entry})
 
     def without(self, key: str) -> Document:
         """This document without the key and what was known about it."""
@@ -106,10 +99,7 @@ class Document:
 
     def dump(self, service: str) -> str:
         """The JSON text, members sorted as chamber writes them. Raises InvalidValueError over the limit."""
-        import json
-
-        members = {**self._members, METADATA: json.dumps(_joined(self._metadata), ensure_ascii=False)}
-        text = _joined(members)
+        text = _sorted({**self._members, METADATA: dumped(_sorted(self._metadata))})
         size = len(text.encode("utf-8"))
         if size > LONGEST:
             raise InvalidValueError(
@@ -141,63 +131,21 @@ EMPTY = Document({}, {})
 
 def parse(text: str, service: str) -> Document:
     """The document of a SecretString; raises FormatError, without any of the text, where it is none."""
-    members = _members(text)
-    if members is None:
+    try:
+        found = members(text)
+    except ValueError:
         raise FormatError(
             f"secret {service} in Secrets Manager is not a JSON object of keys and values",
             hint='a service is one secret that holds {"key": "value", …}; give this one another name',
-        )
-    metadata: dict[str, str] | None = {}
-    if METADATA in members:
-        raw = _text(members.pop(METADATA))
-        metadata = _members(raw) if raw.strip() else {}
-    if metadata is None:
+        ) from None
+    try:
+        metadata = members(_text(found.pop(METADATA, "{}")) or "{}")
+    except ValueError:
         raise FormatError(
             f"{METADATA} of secret {service} is damaged: it is not a JSON object",
             hint="restore an older version of the secret, or remove that member and what it knows with it",
-        )
-    return Document(members, metadata)
-
-
-def _members(text: str) -> dict[str, str] | None:
-    """The members of a JSON object, each with its raw text; None where the text is no JSON object.
-
-    The last of two members with one name counts, as in every other reader of JSON.
-    """
-    import json
-
-    decode = json.JSONDecoder().raw_decode
-    members: dict[str, str] = {}
-    try:
-        position = _skip(text, _skip(text, 0, ""), "{")
-        if text[position] == "}":
-            return members if not text[position + 1 :].strip(_BLANK) else None
-        while True:
-            name, end = decode(text, position)
-            start = _skip(text, _skip(text, end, ""), ":")
-            _, end = decode(text, start)
-            if not isinstance(name, str):
-                return None
-            members[name] = text[start:end]
-            position = _skip(text, end, "")
-            if text[position] == "}":
-                return members if not text[position + 1 :].strip(_BLANK) else None
-            position = _skip(text, position, ",")
-    except (ValueError, IndexError, RecursionError):
-        return None
-
-
-_BLANK = " \t\n\r"
-
-
-def _skip(text: str, position: int, mark: str) -> int:
-    """The position after the mark, which must stand here, and after the blanks that follow."""
-    if not text.startswith(mark, position):
-        raise ValueError
-    position += len(mark)
-    while position < len(text) and text[position] in _BLANK:
-        position += 1
-    return position
+        ) from None
+    return Document(found, metadata)
 
 
 def _text(raw: str) -> str:
@@ -209,11 +157,5 @@ def _text(raw: str) -> str:
     return text
 
 
-def _joined(members: Mapping[str, str]) -> str:
-    import json
-
-    return (
-        "{"
-        + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{members[key]}" for key in sorted(members))
-        + "}"
-    )
+def _sorted(texts: Mapping[str, str]) -> str:
+    return joined({name: texts[name] for name in sorted(texts)})

@@ -72,8 +72,8 @@ def was_current(version: Stored, versions: Sequence[Stored]) -> bool | None:
 
 
 def ever_current(versions: Sequence[Stored], documents: Mapping[str, Document]) -> Sequence[Stored]:
-    """Those that were, oldest first. documents: the content of each version, by id."""
-    ordered = sorted(versions, key=lambda version: (version.created, CURRENT in version.stages))
+    """Those that were, oldest first, the current one last. documents: the content of each version, by id."""
+    ordered = sorted(versions, key=lambda version: (CURRENT in version.stages, version.created))
     genuine: list[Stored] = []
     follower: Stored | None = None
     for version in reversed(ordered):

@@ -99,7 +99,7 @@ class SecretsManagerStore(Store):
         return [_secret(SecretId(service, key), document, values=values) for key in document.keys()]  # noqa: SIM118 - not a dict
 
     def services(self, prefix: str = "") -> Sequence[str]:
-        more = {"Filters": [{"Key": "name", "Values": [prefix]}]} if prefix else {}
+        more: dict[str, Any] = {"Filters": [{"Key": "name", "Values": [prefix]}]} if prefix else {}
         entries = self._client.pages("ListSecrets", "SecretList", about="services", MaxResults=_PAGE, **more)
         names = [entry.get("Name", "") for entry in entries if not _is_empty(entry)]
         return sorted(name for name in names if name.startswith(prefix) and _is_service(name))

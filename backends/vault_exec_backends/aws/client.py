@@ -116,26 +116,38 @@ class Client:
                 raise translated(failure, told, attempts=attempt)
             self._wait(failure, told, attempt)
 
-    def pages(self, operation: str, member: str, *, about: str, **rest: Any) -> Iterator[dict[str, Any]]:
+    def pages(
+        self,
+        operation: str,
+        member: str,
+        *,
+        about: str,
+        must: Iterable[str] | None = None,
+        token_names: tuple[str, str] = ("NextToken", "NextToken"),
+        **rest: Any,
+    ) -> Iterator[dict[str, Any]]:
         """The items of `member` on all pages of the answer. An empty page is not the end.
 
+        must: as for `call`; None: the member itself, which some services leave out of an empty page.
+        token_names: what the token of the next page is called in the answer, and in the call.
         Raises UnreachableError where a page's token comes back: the rest can never be had then.
         """
         tokens: set[str] = set()
         more: dict[str, Any] = {}
+        must = (member,) if must is None else must
         while True:
-            answer = self.call(operation, about=about, must=(member,), **rest, **more)
-            yield from answer[member]
-            token = answer.get("NextToken")
-            if not token:
+            answer = self.call(operation, about=about, must=must, **rest, **more)
+            yield from answer.get(member) or ()
+            token = answer.get(token_names[0])
+            if not token and not answer.get("IsTruncated"):
                 return
-            if token in tokens:
+            if not token or token in tokens:
                 raise UnreachableError(
-                    f"{about}: {self._service} repeats a page of {operation} instead of going on",
+                    f"{about}: {self._service} does not go on after a page of {operation}",
                     hint="try again",
                 )
             tokens.add(token)
-            more = {"NextToken": token}
+            more = {token_names[1]: token}
 
     def _send(
         self, operation: str, must: Iterable[str], members: Mapping[str, Any], attempt: int

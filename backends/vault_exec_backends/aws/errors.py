@@ -88,6 +88,9 @@ _KMS = frozenset(
 #: Members that hold a secret.
 _SECRET_MEMBERS = ("Value", "SecretString", "Body")
 
+#: Permissions that are not called as their operation.
+_PERMISSIONS = {"ListObjectsV2": "ListBucket"}
+
 
 class Refused(Exception):  # noqa: N818 - an answer, which only `translated` makes an error
     """The service answered with an error. `message` may repeat what was sent."""
@@ -144,7 +147,8 @@ class Call:
     @property
     def permission(self) -> str:
         """The permission that the call needs, as a policy spells it."""
-        return f"{self.service}:{self.operation}" + (f" on {self.resource}" if self.resource else "")
+        action = _PERMISSIONS.get(self.operation, self.operation)
+        return f"{self.service}:{action}" + (f" on {self.resource}" if self.resource else "")
 
 
 def may_be_done(failure: Failure) -> bool:
@@ -221,7 +225,7 @@ def _kms(failure: Refused, call: Call) -> VaultExecError:
         )
     return ConfigError(
         f"{call.about}: the KMS key is not there or cannot be used ({failure.code})",
-        hint="use AWS's own with --kms-key-alias alias/aws/ssm, or create the alias",
+        hint=f"use AWS's own with --kms-key-alias alias/aws/{call.service}, or create the alias",
     )
 
 

@@ -1,7 +1,7 @@
 """Changing one member of a JSON object while every other keeps its text to the letter.
 
-Parsing and dumping would turn 1.10 into 1.1 and reorder what others wrote; here a document is taken apart into
-its members' texts and put together again.
+Parsing and dumping would turn 1.10 into 1.1; here a document is taken apart into its members' texts and put
+together again.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ _BLANK = " \t\n\r"
 
 
 def members(text: str) -> dict[str, str]:
-    """The members of a JSON object, each with its JSON text, in their order. Raises ValueError where it is none.
+    """The members of a JSON object, each with its JSON text, in their order.
 
-    Of two members with one name the last counts, as for every other reader.
+    Of two members with one name the last counts, as for every other reader. Raises ValueError for what is no
+    JSON object.
     """
     import json
 

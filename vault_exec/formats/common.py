@@ -62,9 +62,14 @@ def variables(
     return result
 
 
+def shell_name(key: str) -> str:
+    """The variable of a key in formats that hold only a shell's names: a dot, which exec may leave, is `_`."""
+    return variable_name(key, "posix")
+
+
 def shell_variables(format_name: str, values: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """`variables` for formats that hold only a POSIX shell's names: a dot, which exec may leave, is `_`."""
-    return variables(format_name, values, lambda key: variable_name(key, "posix"), is_shell_name)
+    """`variables` for formats that hold only a POSIX shell's names."""
+    return variables(format_name, values, shell_name, is_shell_name)
 
 
 def exec_variables(

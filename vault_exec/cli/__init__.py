@@ -70,6 +70,12 @@ def _run(program: str, defaults: Mapping[str, Any]) -> int:
 
 
 def _call(app: App, arguments: list[str]) -> int:
+    if app.after_dashes is not None:
+        from vault_exec.cli import exec_core
+
+        plain = exec_core.read(app, arguments)
+        if plain is not None:
+            return exec_core.run(app, *plain)
     from vault_exec.cli.parser import call
 
     return call(app, arguments)

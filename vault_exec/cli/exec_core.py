@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from vault_exec import environ, launch
-from vault_exec.cli.options import NAMES, SERVICES, Option
-from vault_exec.cli.render import is_terminal, table
+from vault_exec import environ, launch, settings
+from vault_exec.cli.options import NAMES, SERVICES, Option, read_plainly
 from vault_exec.errors import UsageError
 from vault_exec.guard import Guard
 
@@ -35,6 +34,22 @@ OPTIONS = (
 STRICT_VALUE = "chamberme"
 
 
+def read(app: App, arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
+    """Services and options for `run`, with the settings put into `app.flags`; None where click must look."""
+    plain = read_plainly(arguments, OPTIONS)
+    if plain is None:
+        return None
+    given, words = plain
+    are_settings = {setting.name for setting in settings.TABLE}
+    app.flags.update({name: value for name, value in given.items() if name in are_settings})
+    chosen = {
+        row.name.replace("-", "_"): given.get(row.name, () if row.repeat else None)
+        for row in OPTIONS
+        if row.name not in are_settings
+    }
+    return words[1:], chosen
+
+
 def run(app: App, services: Sequence[str], chosen: Mapping[str, Any]) -> int:
     """Become the command after the `--`; returns only from a dry run.
 
@@ -52,6 +67,8 @@ def run(app: App, services: Sequence[str], chosen: Mapping[str, Any]) -> int:
     launch.check_size(program, command, child)
     if not chosen["dry_run"]:
         launch.replace(program, command, child, guard)
+    from vault_exec.cli.render import is_terminal, table
+
     rows = sorted([(variable.name, variable.service) for variable in child.secrets])
     app.write(table(("Variable", "Service"), rows, terminal=is_terminal()))
     return 0

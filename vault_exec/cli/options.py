@@ -10,7 +10,8 @@ from vault_exec.names import STYLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
 
 class Option:
@@ -112,3 +113,51 @@ def plain_switches(
             word = form + value
         kept.append(word)
     return (kept if after is None else [*kept, "--", *after]), off
+
+
+def read_plainly(arguments: Iterable[str], rows: Iterable[Option]) -> tuple[dict[str, Any], list[str]] | None:
+    """The options given, by name, and the other words; None for what click must look at: help, and mistakes.
+
+    What is read here is read as click reads it after `plain_switches`. rows: the command's own options; those
+    of every command are known too, and only they may stand before the command.
+    """
+    own = _by_form(rows)
+    of_every = _by_form(GLOBAL)
+    given: dict[str, Any] = {}
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        if word == "-" or not word.startswith("-"):
+            words.append(word)
+            continue
+        form, value = _split_option(word)
+        row = of_every.get(form) or (own.get(form) if words else None)
+        read = _value(row, value, rest) if row else None
+        if row is None or read is None:
+            return None
+        given[row.name] = (*given.get(row.name, ()), read) if row.repeat else read
+    return given, words
+
+
+def _by_form(rows: Iterable[Option]) -> dict[str, Option]:
+    forms = {f"-{row.short}": row for row in rows if row.short}
+    return forms | {f"--{row.name}": row for row in rows}
+
+
+def _split_option(word: str) -> tuple[str, str | None]:
+    """`--name=value` and `-nvalue` as form and value; None where the value, if any, is the next word."""
+    if word.startswith("--"):
+        form, equals, value = word.partition("=")
+        return form, value if equals else None
+    return word[:2], word[2:].removeprefix("=") or None
+
+
+def _value(row: Option, value: str | None, rest: Iterator[str]) -> str | bool | None:
+    """What the option was given; None for what it does not take."""
+    if row.takes is None:
+        return True if value is None or value in _TRUE else False if value in _FALSE else None
+    if value is None:
+        value = next(rest, None)
+        if value is None or value.startswith("-"):
+            return None
+    return value if not row.choices or value in row.choices else None

@@ -60,3 +60,21 @@ def aws(moto: object, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables
+
+
+@pytest.fixture(scope="session")
+def _proxy_server(_moto_server: object) -> Iterator[object]:
+    from tests.support.proxy import Proxy
+
+    server = Proxy(_moto_server.url)  # type: ignore[attr-defined]
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def proxy(_proxy_server: object, aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> object:
+    """The same AWS through a proxy that counts and spoils calls; `aws` leads through it then."""
+    _proxy_server.reset()  # type: ignore[attr-defined]
+    aws["AWS_ENDPOINT_URL"] = _proxy_server.url  # type: ignore[attr-defined]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws["AWS_ENDPOINT_URL"])
+    return _proxy_server

@@ -57,6 +57,19 @@ _NAME = frozenset(LOWER + UPPER + DIGITS + "_-.")
 _CONFIG = SecretId("_chamber", "store-config")
 
 
+class Seen:
+    """What was found when a service was looked at: the parameters, None for one that was not there.
+
+    whole: what is not in `found` was not there either.
+    """
+
+    __slots__ = ("found", "whole")
+
+    def __init__(self, found: dict[SecretId, Parameter | None], *, whole: bool = False) -> None:
+        self.found = found
+        self.whole = whole
+
+
 class SsmStore(Store):
     """Parameter Store in one account and region."""
 
@@ -71,12 +84,16 @@ class SsmStore(Store):
         self._context = context
         self._client = client
         self._key = kms_key(context.settings.kms_key_alias)
-        self._seen: dict[SecretId, Parameter | None] = {}
+        self._seen: dict[str, Seen] = {}
 
     # -- reading ----------------------------------------------------------------------------------------
 
     def values(self, service: str, label: str | None = None) -> dict[str, str]:
-        return {key: found["Value"] for key, found in self._parameters(service, label).items()}
+        """See `Store`. What it finds out is kept for `write_many`, as in `current`."""
+        found = self._parameters(service, label)
+        if label is None:
+            self._seen[service] = Seen({SecretId(service, key): it for key, it in found.items()}, whole=True)
+        return {key: it["Value"] for key, it in found.items()}
 
     def read(self, service: str, key: str, version: int | str | None = None) -> Secret:
         id = SecretId(service, key)
@@ -102,10 +119,11 @@ class SsmStore(Store):
         return sorted(self._ids(prefix))
 
     def current(self, service: str, keys: Iterable[str]) -> dict[str, str]:
-        """See `Store`. What it finds out is kept for `write_many`, so that an import asks once."""
+        """See `Store`. What it finds out is kept for `write_many`, so that an import looks once: its plan was
+        made from this, so this is also what its writes follow."""
         ids = [SecretId(service, key) for key in dict.fromkeys(keys)]
         found = self._look_up_with_config(ids) if len(ids) > 1 else self._look_up(ids)
-        self._seen.update(found)
+        self._seen[service] = Seen(found)
         return {id.key: it["Value"] for id in ids if (it := found[id]) is not None}
 
     def history(self, service: str, key: str | None = None) -> Sequence[Version]:
@@ -163,9 +181,12 @@ class SsmStore(Store):
         ids = [SecretId(service, key) for key in values]
         for id in ids:
             _check_target(id, values[id.key])
-        found = {id: self._seen.pop(id) for id in [*ids, _CONFIG] if id in self._seen}
+        seen = self._seen.pop(service, Seen({}))
+        found = dict(seen.found)
         unseen = [id for id in ids if id not in found]
-        if unseen:
+        if seen.whole:
+            found.update(dict.fromkeys(unseen))
+        elif unseen:
             found.update(self._look_up_with_config(unseen))
         new = [id for id in ids if found[id] is None]
         if new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import urllib.request
 
 from moto.server import ThreadedMotoServer
@@ -26,6 +27,7 @@ class Moto:
     """One server, in a thread of the test process. `url` is its endpoint; `reset()` empties it."""
 
     def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # or it tells of every request
         _mend()
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()

@@ -1,0 +1,255 @@
+"""A small HTTP proxy in front of moto: counts the calls of AWS operations, and spoils chosen ones.
+
+    proxy.spoil("PutParameter", lost)                    # its first call
+    proxy.spoil("PutParameter", throttled, nth=2, times=3)
+    proxy.spoil("GetParameters", delayed(5), times=ALWAYS)
+    proxy.spoil("PUT /bucket", refused(412, "PreconditionFailed"))
+
+An operation is what the request names (`X-Amz-Target`, or `Action` of a query), else its method and the first
+part of its path, such as `GET /bucket`. A fault is a function that gets the `Exchange`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Fault = Callable[["Exchange"], None]
+
+ALWAYS = 10**9
+REQUEST_ID = "00000000-0000-0000-0000-000000000000"
+
+
+class Call:
+    """A request as the proxy saw it. `members` is its body, where that is JSON."""
+
+    def __init__(self, operation: str, method: str, path: str, body: bytes) -> None:
+        self.operation = operation
+        self.method = method
+        self.path = path
+        self.at = time.monotonic()
+        try:
+            self.members: dict[str, Any] = json.loads(body)
+        except ValueError:
+            self.members = {}
+
+
+class Exchange:
+    """One request, and what may be done with it."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler, call: Call, body: bytes, upstream: str) -> None:
+        self.call = call
+        self._handler = handler
+        self._body = body
+        self._upstream = upstream
+
+    def forward(self) -> tuple[int, dict[str, str], bytes]:
+        """The real answer, not yet sent on."""
+        connection = http.client.HTTPConnection(self._upstream, timeout=60)
+        try:
+            connection.request(self.call.method, self._handler.path, self._body, dict(self._handler.headers))
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def send(self, status: int, headers: dict[str, str], body: bytes, *, cut_at: int | None = None) -> None:
+        """Answer; with `cut_at` only so many bytes of the body that the headers promise."""
+        handler = self._handler
+        handler.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in ("content-length", "connection", "server", "date", "transfer-encoding"):
+                handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(body if cut_at is None else body[:cut_at])
+
+    def pass_on(self) -> None:
+        """As if the proxy were not there."""
+        self.send(*self.forward())
+
+    def cut(self) -> None:
+        """Close the connection without a word."""
+        self._handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+# -- faults -------------------------------------------------------------------------------------------------
+
+
+def refused(status: int, code: str, message: str = "as the test wants it") -> Fault:
+    """An error of the service, in all of AWS's spellings of one."""
+
+    def fault(exchange: Exchange) -> None:
+        if exchange.call.members:
+            body = json.dumps({"__type": code, "message": message}).encode()
+        else:
+            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+        exchange.send(status, {"x-amzn-RequestId": REQUEST_ID}, body)
+
+    return fault
+
+
+def answers(body: bytes, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Fault:
+    """This, whatever was asked, which is not done."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send(status, {"Content-Type": content_type, "x-amzn-RequestId": REQUEST_ID}, body)
+
+    return fault
+
+
+def web_page(exchange: Exchange) -> None:
+    """What a captive portal says instead of the service: nothing of AWS is in it."""
+    exchange.send(200, {"Content-Type": "text/html"}, b"<!doctype html><title>Please log in</title>")
+
+
+def reset(exchange: Exchange) -> None:
+    """The connection breaks before the service gets the request."""
+    exchange.cut()
+
+
+def lost(exchange: Exchange) -> None:
+    """The service does it, and the connection breaks before it can say so."""
+    exchange.forward()
+    exchange.cut()
+
+
+def cut_off(at: int) -> Fault:
+    """The service does it, and the answer ends after so many bytes."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.send(*exchange.forward(), cut_at=at)
+
+    return fault
+
+
+def done_but(status: int, body: bytes) -> Fault:
+    """The service does it, and something in between answers for it."""
+
+    def fault(exchange: Exchange) -> None:
+        exchange.forward()
+        exchange.send(status, {"x-amzn-RequestId": REQUEST_ID}, body)
+
+    return fault
+
+
+def delayed(seconds: float) -> Fault:
+    """The answer comes so much later."""
+
+    def fault(exchange: Exchange) -> None:
+        time.sleep(seconds)
+        exchange.pass_on()
+
+    return fault
+
+
+def trickling(seconds: float) -> Fault:
+    """The answer comes byte by byte, each so much later, so that no read ever waits long."""
+
+    def fault(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        exchange.send(status, headers, body, cut_at=0)
+        for position in range(len(body)):
+            time.sleep(seconds)
+            exchange._handler.wfile.write(body[position : position + 1])
+
+    return fault
+
+
+def edited(edit: Callable[[dict[str, Any]], None]) -> Fault:
+    """The answer's members, changed."""
+
+    def fault(exchange: Exchange) -> None:
+        status, headers, body = exchange.forward()
+        members = json.loads(body)
+        edit(members)
+        exchange.send(status, headers, json.dumps(members).encode())
+
+    return fault
+
+
+throttled = refused(400, "ThrottlingException")
+too_many_updates = refused(400, "TooManyUpdates")
+failed = refused(500, "InternalServerError")
+unavailable = refused(503, "ServiceUnavailable")
+denied = refused(400, "AccessDeniedException", "User: arn:aws:sts::1:assumed-role/me is not authorized")
+
+
+# -- the proxy ----------------------------------------------------------------------------------------------
+
+
+class Proxy:
+    """Listens on loopback at `url`. `calls` has what came since the last `reset`."""
+
+    def __init__(self, upstream: str) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[tuple[str, range, Fault]] = []
+        self.calls: list[Call] = []
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                proxy._serve(self, urlsplit(upstream).netloc)
+
+            do_GET = do_PUT = do_DELETE = do_HEAD = do_POST
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] - clients that went away
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def reset(self) -> None:
+        """Forget calls and faults."""
+        with self._lock:
+            self.calls = []
+            self._faults = []
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def spoil(self, operation: str, fault: Fault, *, nth: int = 1, times: int = 1) -> None:
+        """Apply the fault to calls `nth` to `nth + times - 1` of the operation since the last reset."""
+        with self._lock:
+            self._faults.append((operation, range(nth, nth + times), fault))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each operation was called."""
+        return Counter(call.operation for call in self.calls)
+
+    def _serve(self, handler: BaseHTTPRequestHandler, upstream: str) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        call = Call(_operation(handler, body), handler.command, handler.path, body)
+        with self._lock:
+            self.calls.append(call)
+            number = self.counts[call.operation]
+            fault = next((f for name, at, f in self._faults if name == call.operation and number in at), None)
+        exchange = Exchange(handler, call, body, upstream)
+        if fault is None:
+            exchange.pass_on()
+        else:
+            fault(exchange)
+
+
+def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
+    target = handler.headers.get("X-Amz-Target")
+    if target:
+        return target.rpartition(".")[2]
+    if (handler.headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded"):
+        return parse_qs(body.decode())["Action"][0]
+    return f"{handler.command} /{urlsplit(handler.path).path.lstrip('/').partition('/')[0]}"

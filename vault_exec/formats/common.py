@@ -63,7 +63,7 @@ def variables(
 
 
 def shell_name(key: str) -> str:
-    """The variable of a key in formats that hold only a shell's names: a dot, which exec may leave, is `_`."""
+    """The variable of a key in a shell's formats, where a dot, which exec may leave, becomes `_`."""
     return variable_name(key, "posix")
 
 

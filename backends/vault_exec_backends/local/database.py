@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from vault_exec.store import Context
-
     T = TypeVar("T")
 
 #: "vlex", at offset 68 of the file: tells a store from other SQLite files, to us and to file(1).
@@ -41,12 +39,14 @@ BUSY_SECONDS = 10.0
 BUSY_SLICE = 0.2
 
 #: What each writing connection sets, for none of it stays in the file. secure_delete overwrites what is
-#: deleted; fullfsync makes macOS really write.
+#: deleted; fullfsync makes macOS really write; without cache_spill nobody has to wait for a writer before it
+#: commits, nor it for them.
 _WRITER = (
     "PRAGMA journal_mode = DELETE",
     "PRAGMA synchronous = EXTRA",
     "PRAGMA fullfsync = ON",
     "PRAGMA secure_delete = ON",
+    "PRAGMA cache_spill = OFF",
 )
 
 _SCHEMA = (
@@ -76,13 +76,13 @@ _making = allocate_lock()
 
 
 class Database:
-    """The file at `path`. It need not be there yet."""
+    """The file at `path`, which need not be there yet. timeout: the longest wait for others, in seconds."""
 
-    __slots__ = ("_context", "path")
+    __slots__ = ("_patience", "path")
 
-    def __init__(self, path: str, context: Context) -> None:
+    def __init__(self, path: str, timeout: float) -> None:
         self.path = path
-        self._context = context
+        self._patience = min(BUSY_SECONDS, timeout)
 
     def read(self, work: Callable[[Records], T]) -> T | None:
         """What `work` reads, in one transaction; None where there is no store yet."""
@@ -160,7 +160,7 @@ class Database:
 
     def _execute(self, connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
         """Execute a statement that may find the file locked, waiting for the others."""
-        ends = monotonic() + min(BUSY_SECONDS, self._context.time_left())
+        ends = monotonic() + self._patience
         while True:
             try:
                 return connection.execute(statement)
@@ -225,7 +225,7 @@ class Database:
             )
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return UnreachableError(
-                f"the store {self.path} is locked: another process has been using it for {BUSY_SECONDS:g} s",
+                f"the store {self.path} was in use by another process for {self._patience:g} s",
                 hint="try again when that process has ended",
             )
         if code in _NOT_ALLOWED:

@@ -22,12 +22,28 @@ if TYPE_CHECKING:
     from vault_exec_backends.local.sealing import Sealer
 
 
+#: What a data key can be wrapped with: a key that is in the keyring, in a file or given from outside, or one
+#: that is made of a passphrase.
+KEYRING, FILE, ENVIRONMENT, PASSPHRASE = b"keyring", b"file", b"environment", b"passphrase"
+SOURCES = (KEYRING, FILE, ENVIRONMENT, PASSPHRASE)
+
+
 def damaged(path: str, what: str) -> DamagedStoreError:
     """The error that names the file and says what is wrong with it."""
     return DamagedStoreError(
         f"the store {path} is damaged: {what}",
         hint="something else than vault-exec has changed it: restore the file from a backup",
     )
+
+
+def text(path: str, found: object) -> str:
+    """A text of the file that is used before anything was checked. Raises DamagedStoreError."""
+    if isinstance(found, bytes):
+        try:
+            return found.decode()
+        except UnicodeDecodeError:
+            pass
+    raise damaged(path, "a name in it is not text")
 
 
 class Header:
@@ -66,10 +82,6 @@ class Header:
     def identity(self) -> bytes:
         """What changes when, and only when, the data key or its wrapping does."""
         return encode(self.store_id, self.about(), self.wrapped)
-
-    def source_name(self) -> str:
-        """The source as text, for messages and comparisons."""
-        return self.source.decode("ascii", "replace")
 
     def key_name(self) -> str:
         """What the key of this wrapping is called where it is kept."""
@@ -126,16 +138,16 @@ class Row:
 
 
 class Service:
-    """A service as it stands in the file: its manifest, and the current row of each of its keys, sorted.
+    """A service as it stands in the file: its manifest, and the current row of each of its keys.
 
     generation: counts the writes; 0 for a service that is not in the file. live: how many keys are not
-    deleted.
+    deleted. rows: by key, sorted.
     """
 
     __slots__ = ("generation", "live", "manifest", "name", "path", "rows")
 
     def __init__(
-        self, path: str, name: str, generation: int, live: int, manifest: bytes, rows: list[Row]
+        self, path: str, name: str, generation: int, live: int, manifest: bytes, rows: dict[bytes, Row]
     ) -> None:
         self.path = path
         self.name = name
@@ -152,7 +164,7 @@ class Service:
             return
         try:
             about = self.about()
-            found = digest(row.encoded() for row in self.rows)
+            found = self.digest()
         except TypeError:
             raise self._damaged("a row of it cannot be") from None
         expected = sealer.open(self.manifest, about)
@@ -161,23 +173,30 @@ class Service:
         if expected != found:
             raise self._damaged("rows of it were removed, put back or changed")
 
-    def check_past(self, current: Row, past: Sequence[Row]) -> None:
-        """Raise DamagedStoreError unless this is the past that the (checked) current row says it has."""
-        try:
-            intact = chain(b"", past) == current.past
-        except TypeError:
-            intact = False
-        if not intact:
-            raise self._damaged(f"the history of {current.key.decode()} was changed")
+    def check_pasts(self, pasts: Mapping[bytes, Sequence[Row]], key: str | None = None) -> None:
+        """Raise DamagedStoreError unless these are the pasts of all keys, or of the one, of the (checked)
+        service."""
+        keys = {*self.rows, *pasts} if key is None else {key.encode()}
+        for name in keys:
+            current = self.rows.get(name)
+            try:
+                found = chain(b"", pasts.get(name, ()))
+            except TypeError:
+                raise self._damaged("a row of its history cannot be") from None
+            if found != (current.past if current else b""):
+                raise self._damaged("rows of its history were removed, put back or changed")
 
     def living(self) -> Iterator[Row]:
         """The current rows of the keys that are not deleted."""
-        return (row for row in self.rows if not row.deleted)
+        return (row for row in self.rows.values() if not row.deleted)
+
+    def living_keys(self) -> list[str]:
+        """The keys that are not deleted; also for a service that was not checked."""
+        return [text(self.path, row.key) for row in self.living()]
 
     def row(self, key: str) -> Row | None:
         """The current row of the key, which may be its deletion."""
-        name = key.encode()
-        return next((row for row in self.rows if row.key == name), None)
+        return self.rows.get(key.encode())
 
     def value(self, sealer: Sealer, row: Row) -> bytes:
         """The value of a row that has one. Raises DamagedStoreError."""
@@ -204,6 +223,10 @@ class Service:
         """Put the tags into a current row."""
         texts = [text.encode() for pair in tags.items() for text in pair]
         row.tags = sealer.seal(encode(*texts), self._about_tags(row)) if tags else b""
+
+    def digest(self) -> bytes:
+        """What the manifest seals. Raises TypeError for rows that no store can have."""
+        return digest(row.encoded() for row in self.rows.values())
 
     def about(self) -> bytes:
         """The additional data of the manifest."""
@@ -277,10 +300,14 @@ class Records:
                 hint="a later vault-exec may have made it: upgrade this one",
             )
         header = Header(*found[1:])
-        try:
-            header.identity()
-        except TypeError:
-            raise damaged(self.path, "its header cannot be") from None
+        blobs = (header.store_id, header.source, header.wrap_id, header.salt, header.wrapped)
+        numbers = (header.memory, header.passes, header.lanes)
+        if (
+            header.source not in SOURCES
+            or not all(isinstance(blob, bytes) for blob in blobs)
+            or not all(isinstance(number, int) for number in numbers)
+        ):
+            raise damaged(self.path, "its header cannot be")
         return header
 
     def save_header(self, header: Header) -> None:
@@ -290,7 +317,7 @@ class Records:
             (
                 FORMAT,
                 header.store_id,
-                header.source_name(),
+                header.source.decode(),
                 header.wrap_id,
                 header.salt,
                 header.memory,
@@ -312,20 +339,20 @@ class Records:
             (name,),
         )
         generation, live, manifest = found or (0, 0, b"")
-        return Service(self.path, name, generation, live, manifest, [Row(*row) for row in rows])
+        return Service(self.path, name, generation, live, manifest, {row[0]: Row(*row) for row in rows})
 
     def save_service(self, sealer: Sealer, service: Service, changed: Iterable[Row]) -> None:
         """Store these rows of the (checked) service, which replace or join the others, and its manifest."""
-        rows = {row.key: row for row in service.rows}
+        rows = {**service.rows}
         for row in changed:
             rows[row.key] = row
             self._save("secrets", 9, service, row, row.past, row.tags)
-        service.rows = [rows[key] for key in sorted(rows)]
+        service.rows = {key: rows[key] for key in sorted(rows)}
         if not service.generation:
             self.save_catalogue(sealer, [*self.catalogue().names, service.name.encode()])
         service.generation += 1
-        service.live = sum(not row.deleted for row in service.rows)
-        service.manifest = sealer.seal(digest(row.encoded() for row in service.rows), service.about())
+        service.live = sum(not row.deleted for row in rows.values())
+        service.manifest = sealer.seal(service.digest(), service.about())
         self._connection.execute(
             "INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?)",
             (service.name, service.generation, service.live, service.manifest),
@@ -348,19 +375,12 @@ class Records:
 
     # -- the past of keys -------------------------------------------------------------------------------
 
-    def past(self, service: Service, key: str) -> list[Row]:
-        """The past rows of a key, oldest first."""
+    def pasts(self, service: Service, key: str | None = None) -> dict[bytes, list[Row]]:
+        """The past rows of all keys of the service, or of the one, by key, oldest first."""
+        which = "" if key is None else " AND key = ?"
         rows = self._connection.execute(
-            f"SELECT {_ROW} FROM history WHERE service = ? AND key = ? ORDER BY version, deleted",  # noqa: S608
-            (service.name, key),
-        )
-        return [Row(*row) for row in rows]
-
-    def pasts(self, service: Service) -> dict[bytes, list[Row]]:
-        """The past rows of all keys of the service, by key, oldest first."""
-        rows = self._connection.execute(
-            f"SELECT {_ROW} FROM history WHERE service = ? ORDER BY key, version, deleted",  # noqa: S608
-            (service.name,),
+            f"SELECT {_ROW} FROM history WHERE service = ?{which} ORDER BY key, version, deleted",  # noqa: S608
+            (service.name,) if key is None else (service.name, key),
         )
         pasts: dict[bytes, list[Row]] = {}
         for row in rows:
@@ -375,7 +395,8 @@ class Records:
 
     def catalogue(self) -> Catalogue:
         """The catalogue of services."""
-        names = [name for (name,) in self._connection.execute("SELECT name FROM services ORDER BY name")]
+        rows = self._connection.execute("SELECT name FROM services ORDER BY name")
+        names = [text(self.path, name).encode() for (name,) in rows]
         found = self._connection.execute("SELECT services, sealed FROM catalogue").fetchone()
         return Catalogue(self.path, names, *(found or (0, b"")))
 

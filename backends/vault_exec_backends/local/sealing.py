@@ -11,7 +11,7 @@ import hmac
 from hashlib import sha256
 from os import urandom
 
-from vault_exec.errors import ConfigError, DamagedStoreError
+from vault_exec.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ class Sealer:
 def stretch(passphrase: bytes, salt: bytes, memory: int, passes: int, lanes: int) -> bytes:
     """The wrapping key that Argon2id makes of a passphrase. memory in KiB.
 
-    Raises DamagedStoreError for parameters out of bounds, before they cost anything, and ConfigError where
-    the installed cryptography has no Argon2id.
+    Raises ValueError for parameters out of bounds, before they cost anything, and ConfigError where the
+    installed cryptography has no Argon2id.
     """
     for given, (least, most) in zip((memory, passes, lanes), ARGON2_BOUNDS, strict=True):
         if not least <= given <= most:
-            raise DamagedStoreError("the header asks for key-derivation parameters that no store has")
+            raise ValueError("its header asks for an Argon2id that no store has")
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:

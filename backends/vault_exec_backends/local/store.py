@@ -13,12 +13,13 @@ from vault_exec.errors import (
     ServiceNotFound,
     UnsupportedError,
     UsageError,
+    VaultExecError,
 )
 from vault_exec.model import Secret, SecretId, Version
 from vault_exec.store import Features, Store, _silent
 from vault_exec_backends.local.database import Database
 from vault_exec_backends.local.keys import Keys
-from vault_exec_backends.local.records import Row, chain, damaged
+from vault_exec_backends.local.records import Row, chain
 from vault_exec_backends.local.sealing import KEY_BYTES, Sealer
 
 TYPE_CHECKING = False
@@ -70,7 +71,7 @@ class LocalStore(Store):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._database = Database(store_path(context.environ), context)
+        self._database = Database(store_path(context.environ), context.settings.timeout)
         self._keys = Keys(context, self._database.path)
         self._identity = b""  # of the header that _sealer is of
         self._sealer: Sealer | None = None
@@ -101,30 +102,32 @@ class LocalStore(Store):
     def read(self, service: str, key: str, version: int | str | None = None) -> Secret:
         if isinstance(version, str):
             raise UnsupportedError("the local backend cannot label versions")
-        sealer, found, past = self._read(
+        sealer, found, pasts = self._read(
             service,
-            lambda records, found: [] if version is None else records.past(found, key),
+            lambda records, found: {} if version is None else records.pasts(found, key),
             missing=self._no_secret(service, key),
         )
         row = found.row(key)
         if row is not None and version is not None:
-            found.check_past(row, past)
-            row = next((row for row in [*past, row] if row.version == version and row.sealed), None)
+            found.check_pasts(pasts, key)
+            rows = [*pasts.get(row.key, ()), row]
+            row = next((row for row in rows if row.version == version and row.sealed), None)
         if row is None or row.deleted:
             raise self._no_secret(service, key, version)
         return _secret(found, row, found.value(sealer, row).decode())
 
     def history(self, service: str, key: str | None = None) -> Sequence[Version]:
         missing = self._no_service(service) if key is None else self._no_secret(service, key)
-        _, found, pasts = self._read(service, lambda records, found: records.pasts(found), missing=missing)
-        rows = []
-        for current in found.rows:
-            past = pasts.pop(current.key, [])
-            found.check_past(current, past)
-            if key is None or current.key == key.encode():
-                rows += [*past, current]
-        if pasts:
-            raise damaged(found.path, f"service {service}: its history has keys that it has not")
+        _, found, pasts = self._read(
+            service, lambda records, found: records.pasts(found, key), missing=missing
+        )
+        found.check_pasts(pasts, key)
+        rows = [
+            row
+            for current in found.rows.values()
+            if key is None or current.key == key.encode()
+            for row in [*pasts.get(current.key, ()), current]
+        ]
         if not rows:
             raise missing
         if key is None:
@@ -145,9 +148,7 @@ class LocalStore(Store):
 
     def secrets(self, prefix: str = "") -> Sequence[SecretId]:
         return [
-            SecretId(service.name, row.key.decode())
-            for service in self._services(prefix)
-            for row in service.living()
+            SecretId(service.name, key) for service in self._services(prefix) for key in service.living_keys()
         ]
 
     # -- writing ----------------------------------------------------------------------------------------
@@ -178,7 +179,9 @@ class LocalStore(Store):
             records.save_service(sealer, found, [row])
             return row.version
 
-        return self._change(service, change)
+        return self._change(
+            service, change, missing=_conflict(service, key, None, if_version) if if_version else None
+        )
 
     def write_many(
         self,
@@ -202,7 +205,7 @@ class LocalStore(Store):
             row = self._living(found, key)
             records.save_service(sealer, found, [_end(records, found, row)])
 
-        self._change(service, change)
+        self._change(service, change, missing=self._no_secret(service, key))
 
     def delete_many(
         self, service: str, keys: Iterable[str], *, deleted: Callable[[str], None] = _silent
@@ -215,7 +218,10 @@ class LocalStore(Store):
             if rows:
                 records.save_service(sealer, found, rows)
 
-        self._change(service, change)
+        try:
+            self._change(service, change, missing=self._no_service(service))
+        except ServiceNotFound:
+            pass  # without a store they are gone already
         for key in keys:
             deleted(key)
 
@@ -244,7 +250,7 @@ class LocalStore(Store):
             found.seal_tags(sealer, row, changed(found.tags(sealer, row)))
             records.save_service(sealer, found, [row])
 
-        self._change(service, change)
+        self._change(service, change, missing=self._no_secret(service, key))
 
     # -- the key ----------------------------------------------------------------------------------------
 
@@ -264,7 +270,7 @@ class LocalStore(Store):
 
         made = self._database.write(make)
         self._keys.use(plan)
-        self._tell("made", made)
+        self._tell("made the store", made)
 
     def rekey(self, key: str | None = None, *, wrap_only: bool = False) -> None:
         header = self._database.read(lambda records: records.header())
@@ -295,7 +301,7 @@ class LocalStore(Store):
         changed = self._database.write(change)
         self._keys.use(plan)
         self._keys.forget(header)
-        self._tell("the store's key has been changed", changed)
+        self._tell("changed the key of the store", changed)
 
     # -- steps of the above -----------------------------------------------------------------------------
 
@@ -335,7 +341,7 @@ class LocalStore(Store):
 
         def fetch(records: Records) -> tuple[Header, Catalogue, Sequence[Service]]:
             catalogue = records.catalogue()
-            names = [name.decode("utf-8", "replace") for name in catalogue.names]
+            names = [name.decode() for name in catalogue.names]
             return (
                 records.header(),
                 catalogue,
@@ -353,34 +359,45 @@ class LocalStore(Store):
                 service.check(sealer)
         return services
 
-    def _change(self, service: str, change: Callable[[Records, Sealer, Service], T]) -> T:
-        """Do the change to the (checked) service in one transaction, in a new store where there is none."""
+    def _change(
+        self,
+        service: str,
+        change: Callable[[Records, Sealer, Service], T],
+        *,
+        missing: VaultExecError | None = None,
+    ) -> T:
+        """Do the change to the (checked) service in one transaction.
+
+        missing: what to raise where there is no store; None: make one.
+        """
         made: list[Header] = []
+
+        def work(records: Records, new: bool) -> T:
+            if new:
+                made.append(self._make(records, self._keys.plan(None)))
+            sealer = self._known(records.header())
+            if sealer is None:
+                raise _KeyChanged
+            found = records.service(service)
+            found.check(sealer)
+            if not found.generation:
+                records.catalogue().check(sealer, without=service)
+            return change(records, sealer, found)
+
         while True:
             # The key is looked for before the lock is taken: that may take a person's time.
             header = self._database.read(lambda records: records.header())
-            if header:
+            if header is not None:
                 self._unlock(header)
-
-            def work(records: Records, new: bool) -> T:
-                if new:
-                    made.append(self._make(records, self._keys.plan(None)))
-                sealer = self._known(records.header())
-                if sealer is None:
-                    raise _KeyChanged
-                found = records.service(service)
-                found.check(sealer)
-                if not found.generation and not new:
-                    records.catalogue().check(sealer, without=service)
-                return change(records, sealer, found)
-
+            elif missing is not None:
+                raise missing
             try:
                 result = self._database.write(work)
                 break
             except _KeyChanged:
                 continue
         if made:
-            self._tell("made", made[0])
+            self._tell("made the store", made[-1])
         return result
 
     def _make(self, records: Records, plan: Plan) -> Header:
@@ -406,7 +423,7 @@ class LocalStore(Store):
 
     def _tell(self, what: str, header: Header) -> None:
         self._context.notify(
-            f"{what}: {self._database.path}, which opens only with {self._keys.place(header)}; "
+            f"{what} {self._database.path}, which opens only with {self._keys.place(header)}; "
             "back up both, apart from each other"
         )
 
@@ -472,9 +489,9 @@ def _write(
 
 def _end(records: Records, found: Service, current: Row) -> Row:
     """The row that ends the key; the values of all its versions are gone."""
-    past = records.past(found, current.key.decode())
-    found.check_past(current, past)
-    rows = [row.ended(gone=True) for row in [*past, current]]
+    pasts = records.pasts(found, current.key.decode())
+    found.check_pasts(pasts, current.key.decode())
+    rows = [row.ended(gone=True) for row in [*pasts.get(current.key, ()), current]]
     for row in rows:
         records.save_past(found, row)
     now, user = _now_and_user()
@@ -489,9 +506,9 @@ def _seal_anew(records: Records, old: Sealer, new: Sealer) -> None:
         found = records.service(name.decode())
         pasts = records.pasts(found)
         found.check(old)
-        for current in found.rows:
-            past = pasts.pop(current.key, [])
-            found.check_past(current, past)
+        found.check_pasts(pasts)
+        for current in found.rows.values():
+            past = pasts.get(current.key, [])
             tags = found.tags(old, current)
             for row in [*past, current]:
                 if row.sealed:
@@ -500,7 +517,7 @@ def _seal_anew(records: Records, old: Sealer, new: Sealer) -> None:
                 records.save_past(found, row)
             current.past = chain(b"", past)
             found.seal_tags(new, current, tags)
-        records.save_service(new, found, found.rows)
+        records.save_service(new, found, found.rows.values())
     records.save_catalogue(new, catalogue.names)
 
 

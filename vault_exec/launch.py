@@ -33,19 +33,16 @@ def resolve(command: bytes, path: bytes | None) -> bytes:
     not be executed is passed over, and reported when nothing else is found.
     Raises CommandNotFoundError, NotExecutableError.
     """
-    if b"/" in command:
-        candidates = [command]
-    else:
-        folders = os.fsencode(os.defpath) if path is None else path
-        candidates = [folder + b"/" + command if folder else command for folder in folders.split(b":")]
+    searched = b"/" not in command
     refused = None
-    for candidate in candidates if command else ():
+    for candidate in _candidates(command, path) if searched else [command]:
         try:
             _check_executable(candidate)
         except FileNotFoundError:
             continue
         except OSError as error:
-            refused = refused or error
+            if not (searched and isinstance(error, NotADirectoryError)):
+                refused = refused or error
             continue
         return candidate
     if refused is not None:
@@ -53,16 +50,19 @@ def resolve(command: bytes, path: bytes | None) -> bytes:
             f"{_shown(os.fsencode(refused.filename))} cannot be executed: {refused.strerror}",
             hint=_refused_hint(refused.errno),
         )
-    where = "" if b"/" in command else " in PATH"
-    raise CommandNotFoundError(f"there is no command {_shown(command)}{where}")
+    raise CommandNotFoundError(f"there is no command {_shown(command)}{' in PATH' if searched else ''}")
+
+
+def _candidates(command: bytes, path: bytes | None) -> list[bytes]:
+    if not command:
+        return []
+    folders = os.fsencode(os.defpath) if path is None else path
+    return [folder + b"/" + command if folder else command for folder in folders.split(b":")]
 
 
 def _check_executable(file: bytes) -> None:
-    """Raise FileNotFoundError, or the OSError that says why it cannot be executed."""
-    try:
-        mode = os.stat(file).st_mode
-    except NotADirectoryError:
-        raise FileNotFoundError from None
+    """Raise the OSError that says why the file cannot be executed."""
+    mode = os.stat(file).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
     if not stat.S_ISREG(mode) or not os.access(file, os.X_OK):
@@ -149,7 +149,7 @@ def _launch_error(program: bytes, error: OSError) -> LaunchError:
             f"{name} is neither a program for this machine nor a script that begins with `#!`",
             hint="begin the script with a line like `#!/bin/sh`, or name its interpreter: sh FILE",
         )
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if error.errno == errno.ENOENT:
         interpreter = _interpreter(program)
         if interpreter is None:
             return CommandNotFoundError(f"{name} cannot start: it, or the loader it needs, is not there")

@@ -60,6 +60,7 @@ class Home:
             env={**self.environ, **(env or {})},
             cwd=self.path,
             timeout=timeout,
+            start_new_session=True,  # no terminal of whoever runs the tests: nothing can ask there
         )
         return Result(done.returncode, done.stdout, done.stderr)
 

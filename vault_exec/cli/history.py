@@ -108,8 +108,8 @@ def _document(event: str, version: Version) -> dict[str, Any]:
         "service": version.id.service,
         "key": version.id.key,
         "version": version.version,
-        "created": render.rfc3339(version.created),
-        "created_by": version.created_by,
+        "time": render.rfc3339(version.created),
+        "user": version.created_by,
         "labels": list(version.labels),
     }
 

@@ -114,10 +114,10 @@ class _Parsing(click.Command):
                     hint="put -- before a value that begins with '-', or better, pass - and the value on "
                     "standard input",
                 ) from None
-            near = ", ".join(sorted(error.possibilities or ()))
+            options = [opt for param in self.get_params(ctx) for opt in param.opts if opt.startswith("--")]
             raise UsageError(
-                f"there is no option {shown(error.option_name)}",
-                hint=f"did you mean {near}?" if near else hint,
+                f"{ctx.info_name}: there is no option {shown(error.option_name)}",
+                hint=_nearest(error.option_name, options) or hint,
             ) from None
         if isinstance(error, click.MissingParameter) and error.param is not None:
             missing = error.param.make_metavar(ctx)
@@ -188,13 +188,8 @@ class Group(_Parsing, click.Group):
         return args[0] if command else None, command, args[1:]
 
     def _unknown(self, ctx: click.Context, name: str) -> UsageError:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.list_commands(ctx), 2)
-        return UsageError(
-            f"there is no command {shown(name)}",
-            hint=f"did you mean {' or '.join(near)}?" if near else f"see {ctx.command_path} --help",
-        )
+        hint = _nearest(name, self.list_commands(ctx)) or f"see {ctx.command_path} --help"
+        return UsageError(f"there is no command {shown(name)}", hint=hint)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_commands(ctx, formatter)
@@ -236,6 +231,13 @@ class Program(Group):
         for heading, rows in GROUPS:
             with formatter.section(heading):
                 formatter.write_dl([(name, summary) for name, _, summary in rows], col_max=20)
+
+
+def _nearest(typed: str, words: Sequence[str]) -> str | None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(typed, words, 2, 0.7)
+    return f"did you mean {' or '.join(near)}?" if near else None
 
 
 def _records(ctx: click.Context, params: Sequence[click.Parameter]) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ def _latest_value(store: Store, service: str, key: str) -> str:
         if spelling in found:
             return found[spelling]
     raise SecretNotFound(
-        f"there is no secret {service}/{folded}", hint=f"see what there is with: list {service}"
+        f"{service}/{folded} is not there", hint=f"vault-exec list {service} shows the keys of the service"
     )
 
 

@@ -26,12 +26,11 @@ def ask_secret(prompt: str) -> str:
     canonical mode) and 1,023 on macOS. Raises UnsupportedError where there is no terminal, UsageError for
     more than one line (a paste), and KeyboardInterrupt; the terminal is left as it was.
     """
-    with _terminal(prompt) as terminal:
+    with _terminal(prompt) as terminal, _hidden(terminal):
         os.write(terminal, f"{escape(prompt)}: ".encode())
         try:
-            with _hidden(terminal):
-                typed = _line(terminal)
-                pasted_more = _is_waiting(terminal)
+            typed = _line(terminal)
+            pasted_more = _is_waiting(terminal)
         finally:
             os.write(terminal, b"\n")
     if pasted_more:
@@ -40,9 +39,12 @@ def ask_secret(prompt: str) -> str:
             hint="use standard input (-) or --from-file for a value of several lines",
         )
     try:
-        return typed.decode("utf-8")
+        text = typed.decode("utf-8")
     except UnicodeDecodeError:
         raise UsageError("what was typed is not UTF-8 text") from None
+    if escape(text, layout=True) != text:
+        raise UsageError("a key that is no character was typed (an arrow?), and nothing was done")
+    return text
 
 
 def confirm(question: str) -> bool:
@@ -118,11 +120,12 @@ def _hidden(terminal: int) -> Iterator[None]:
     hidden[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal as ever
     hidden[6][termios.VMIN] = 1
     hidden[6][termios.VTIME] = 0
-    termios.tcsetattr(terminal, termios.TCSADRAIN, hidden)
+    # FLUSH drops what was typed and not read: before the question, it was no answer; after it, it is the rest
+    # of a paste, which must not reach the shell.
+    termios.tcsetattr(terminal, termios.TCSAFLUSH, hidden)
     try:
         yield
     finally:
-        # FLUSH drops what was typed and not read: the rest of a paste must not reach the shell.
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 

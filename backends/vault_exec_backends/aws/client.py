@@ -48,7 +48,7 @@ ONCE = frozenset(["DeleteParameter", "PutParameter"])
 #: (PutParameter: 3 a second by default).
 _PACED = frozenset(["PutParameter"])
 
-_FIRST_WAIT = 0.2
+_FIRST_WAIT = 0.1
 _LONGEST_WAIT = 10.0
 
 

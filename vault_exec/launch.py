@@ -132,8 +132,6 @@ def replace(program: bytes, arguments: Sequence[bytes], environment: Environment
     arguments: the command as it was typed, its own name first. Returns only as an error:
     CommandNotFoundError, NotExecutableError or LaunchError, with the guard lifted.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
     guard.lift()
     try:
         os.execve(program, arguments, environment)  # type: ignore[arg-type]  # noqa: S606

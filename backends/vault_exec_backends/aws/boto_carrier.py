@@ -176,10 +176,7 @@ def _raise_neutral(error: Exception) -> NoReturn:
     if isinstance(error, (boto.ConnectTimeoutError, boto.EndpointConnectionError, boto.ProxyConnectionError)):
         raise NotSent(f"cannot connect{_where(error)}") from None
     if isinstance(error, boto.SSLError):
-        raise ConfigError(
-            f"cannot connect{_where(error)}: its TLS certificate is not trusted",
-            hint="name your authorities' file in AWS_CA_BUNDLE",
-        ) from None
+        _raise_tls(error)
     if isinstance(error, boto.ReadTimeoutError):
         raise Lost(f"none within {_READ_SECONDS:g} s") from None
     if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
@@ -207,6 +204,28 @@ def _raise_refused(error: Any) -> NoReturn:
         str(told.get("Message", "")),
         str(metadata.get("RequestId", "")),
     ) from None
+
+
+def _raise_tls(error: Any) -> NoReturn:
+    import ssl
+
+    cause = next(iter(getattr(error.kwargs.get("error"), "args", ())), None)
+    files = isinstance(cause, (FileNotFoundError, IsADirectoryError, PermissionError))
+    if (
+        files
+        or isinstance(cause, ssl.SSLCertVerificationError)
+        or getattr(cause, "library", "") in ("X509", "PEM")
+    ):
+        why = (
+            getattr(cause, "verify_message", "")
+            or getattr(cause, "reason", "")
+            or getattr(cause, "strerror", "")
+        )
+        raise ConfigError(
+            f"cannot connect{_where(error)}: its certificate cannot be trusted: {why}",
+            hint="name the file with your authorities' certificates in AWS_CA_BUNDLE",
+        ) from None
+    raise Lost("the TLS connection broke") from None
 
 
 def _where(error: Any) -> str:

@@ -26,7 +26,7 @@ format: dev ## format the code, and mend what the linter can mend
 	.venv/bin/ruff check --fix .
 
 reference: dev ## write the README's reference anew from --help
-	.venv/bin/python scripts/reference.py
+	.venv/bin/python -m tests.support.reference
 
 lock: ## write requirements/ anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	@scripts/venv.sh .make/lock requirements/lock.txt

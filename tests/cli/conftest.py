@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.commands import Home
-from tests.support.stock import local_store
+from tests.support.filling import local_store
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support.commands import Home
-from tests.support.stock import local_store
+from tests.support.filling import local_store
 from tests.support.terminal import Terminal
 
 PROMPT = "value of svc/key (not shown): "

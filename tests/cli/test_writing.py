@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Home
-from tests.support.stock import local_store
+from tests.support.filling import local_store
 from tests.support.terminal import Terminal
 from vault_exec.errors import SecretNotFound
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.commands import Home
 from vault_exec import registry, settings
 from vault_exec.errors import ConflictError
-from vault_exec.store import Context
+from vault_exec.store import Context, Store
 
 Services = Mapping[str, Mapping[str, str]]
 
@@ -22,14 +22,20 @@ def recorded_values() -> dict[str, dict[str, str]]:
     return found
 
 
+def local_store(home: Home) -> Store:
+    """The home's local store, made with its key in a file if it is not there yet."""
+    context = Context(settings.load({"backend": "local"}, home.environ), home.environ)
+    store = registry.open_store(context)
+    try:
+        store.initialise("file")
+    except ConflictError:
+        pass  # there already
+    return store
+
+
 def fill(home: Home, services: Services) -> Home:
     """Put these secrets into the home's local store, whose key is a file."""
-    context = Context(settings.load({"backend": "local"}, home.environ), home.environ)
-    with registry.open_store(context) as store:
-        try:
-            store.initialise("file")
-        except ConflictError:
-            pass  # filled before
+    with local_store(home) as store:
         for service, values in services.items():
             store.write_many(service, values)
     return home

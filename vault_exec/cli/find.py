@@ -18,8 +18,11 @@ from vault_exec.store import Store
 _AT_ONCE = 16
 
 HELP = """
-Keys are compared as they are spelled. To find a value, let it be asked for or give - and pass it on standard
-input: what stands on the command line can be seen by everybody on this machine.
+Find the services that have a key of this name, or with -v a secret of this value. Both are compared as they
+are spelled.
+
+Without VALUE it is asked for, hidden; - reads it from standard input. What stands on the command line can be
+seen by everybody on this machine.
 """
 
 

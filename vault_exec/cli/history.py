@@ -23,8 +23,8 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 HELP = """
-Of a key: its versions, oldest first. Without a key: all changes in the service, newest first, with deletions
-where the store keeps them.
+Who changed a secret, and when: the versions of a key, oldest first; without a key, all changes in the
+service, newest first. Deletions are told where the store keeps them, values never.
 
 A WHEN is a date (2026-01-31), a time (2026-01-31T12:00, local; or with its offset, …Z, …+02:00) or an age
 (30m, 24h, 7d, 2w). `--until` a date includes that day.

@@ -9,7 +9,8 @@ from vault_exec.cli.app import App
 from vault_exec.cli.parser import Command
 
 HELP = """
-The first `write` creates the store, too, with its key in the keyring where one works, else in a key file.
+Create the local store, and choose where its key lives. The first `write` creates it, too, with the key in the
+keyring where one works, else in a key file.
 """
 
 

@@ -9,8 +9,8 @@ from vault_exec.cli.app import App
 from vault_exec.cli.parser import Command
 
 HELP = """
-The label moves here from whichever version had it. Read by it with `read --version NAME`, or for a whole
-service with SERVICE:NAME in exec, env, export and list.
+Name a version of a secret. The name moves here from whichever version had it. Read by it with `read --version
+NAME`, or for a whole service with SERVICE:NAME in exec, env, export and list.
 """
 
 

@@ -136,10 +136,12 @@ class _Parsing(click.Command):
         )
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.help:
+            super().format_help_text(ctx, formatter)
+            return
         formatter.write_paragraph()
         with formatter.indentation():
-            formatter.write_text(f"{self.short_help or SUMMARIES.get(self.name or '')}.")
-        super().format_help_text(ctx, formatter)
+            formatter.write_text(f"{self.short_help or SUMMARIES[self.name or '']}.")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = _records(ctx, self._own)

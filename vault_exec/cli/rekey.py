@@ -9,8 +9,8 @@ from vault_exec.cli.app import App
 from vault_exec.cli.parser import Command
 
 HELP = """
-Every secret is sealed anew with a new key. After a leak of the key or of the file, also change the secrets
-themselves: who had both could read them.
+Change the key of the local store: every secret is sealed anew with a new one. After a leak of the key and the
+file, also change the secrets themselves: who had both could read them.
 """
 
 

@@ -22,8 +22,8 @@ _GENERATED = names.UPPER + names.LOWER + names.DIGITS
 _LENGTH = 32
 
 HELP = """
-Without a value it is asked for on the terminal, hidden, or read from standard input; - always reads
-standard input.
+Write a secret. Without a value it is asked for on the terminal, hidden, or read from standard input; -
+always reads standard input.
 
 A VALUE on the command line can be seen by everybody on this machine and stays in the shell's history: use
 the prompt, -, --from-file or --generate instead.

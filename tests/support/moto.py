@@ -9,7 +9,8 @@ from moto.server import ThreadedMotoServer
 
 
 def _mend() -> None:
-    """Where moto fails at what the service answers: versions of a secret that is not there."""
+    """Where moto differs from the service: it fails at the versions of a secret that is not there, and does
+    not remember that AWSCURRENT was moved, so that the next put leaves two of them."""
     from moto.secretsmanager.exceptions import SecretNotFoundException
     from moto.secretsmanager.models import SecretsManagerBackend
 
@@ -20,7 +21,16 @@ def _mend() -> None:
             raise SecretNotFoundException
         return original(self, secret_id)
 
+    move = SecretsManagerBackend.update_secret_version_stage
+
+    def update_secret_version_stage(self: SecretsManagerBackend, **named: str) -> tuple[str, str]:
+        moved = move(self, **named)
+        if named["version_stage"] == "AWSCURRENT":
+            self.secrets[named["secret_id"]].default_version_id = named["move_to_version_id"]
+        return moved
+
     SecretsManagerBackend.list_secret_version_ids = list_secret_version_ids
+    SecretsManagerBackend.update_secret_version_stage = update_secret_version_stage
 
 
 class Moto:

@@ -8,16 +8,20 @@ from vault_exec_backends.aws.client import connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vault_exec.store import Context
+    from vault_exec_backends.aws.client import Client
 
 
 class Caller:
     """Asked once a store, and only by writes."""
 
-    __slots__ = ("_arn", "_context", "_lock")
+    __slots__ = ("_arn", "_connect", "_context", "_lock")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, connect: Callable[[str, Context], Client] = connect) -> None:
         self._context = context
+        self._connect = connect
         self._lock = allocate_lock()
         self._arn = ""
 
@@ -25,7 +29,7 @@ class Caller:
         """The caller's ARN; asks STS at the first call. Raises VaultExecErrors."""
         with self._lock:
             if not self._arn:
-                answer = connect("sts", self._context).call(
+                answer = self._connect("sts", self._context).call(
                     "GetCallerIdentity", about="who writes", must=("Arn",)
                 )
                 self._arn = answer["Arn"]

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def open(context: Context) -> Store:
     """The backend's factory; nothing is sent before the first call."""
+    from vault_exec_backends.aws.caller import Caller
+    from vault_exec_backends.aws.client import connect
     from vault_exec_backends.secretsmanager.store import SecretsManagerStore
 
-    return SecretsManagerStore(context)
+    return SecretsManagerStore(context, connect("secretsmanager", context), Caller(context))

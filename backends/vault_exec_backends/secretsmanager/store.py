@@ -34,8 +34,6 @@ from vault_exec.errors import (
 from vault_exec.model import Secret, SecretId, Version
 from vault_exec.names import check_service
 from vault_exec.store import Features, Store, _silent
-from vault_exec_backends.aws.caller import Caller
-from vault_exec_backends.aws.client import connect
 from vault_exec_backends.secretsmanager import lineage
 from vault_exec_backends.secretsmanager.document import EMPTY, Document, keeps, parse
 
@@ -46,6 +44,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vault_exec.store import Context
+    from vault_exec_backends.aws.caller import Caller
+    from vault_exec_backends.aws.client import Client
 
     #: Makes the next content of a service from the present one, and says the version of the key it changed;
     #: None: nothing to change.
@@ -66,10 +66,10 @@ class SecretsManagerStore(Store):
     name = "secretsmanager"
     features = Features(writable=True, history=True, compare_and_swap=True, remote=True)
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, client: Client, caller: Caller) -> None:
         self._context = context
-        self._client = connect("secretsmanager", context)
-        self._caller = Caller(context)
+        self._client = client
+        self._caller = caller
         self._may_move = True
 
     # -- reading ----------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ STRICT_VALUE = "chamberme"
 def read(app: App, arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
     """Services and options for `run`, with the settings put into `app.flags`; None where click must look."""
     plain = read_plainly(arguments, OPTIONS)
-    if plain is None:
+    if plain is None or plain[1][:1] != ["exec"]:
         return None
     given, words = plain
     are_settings = {setting.name for setting in settings.TABLE}

@@ -145,11 +145,14 @@ def _by_form(rows: Iterable[Option]) -> dict[str, Option]:
 
 
 def _split_option(word: str) -> tuple[str, str | None]:
-    """`--name=value` and `-nvalue` as form and value; None where the value, if any, is the next word."""
+    """`--name=value` and `-nvalue` as form and value; None where the value, if any, is the next word.
+
+    `-n=value` is no form that is known: only `plain_switches` makes one of it.
+    """
     if word.startswith("--"):
         form, equals, value = word.partition("=")
         return form, value if equals else None
-    return word[:2], word[2:].removeprefix("=") or None
+    return (word, None) if word[2:3] == "=" else (word[:2], word[2:] or None)
 
 
 def _value(row: Option, value: str | None, rest: Iterator[str]) -> str | bool | None:

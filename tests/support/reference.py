@@ -15,6 +15,7 @@ README = Path(__file__).parents[2] / "README.md"
 MARK = "<!-- From here on: written by `make reference`. -->\n"
 
 _SHARED = "Options of every command:"
+_LAST_SHARED = "show this help\n"
 
 
 def with_reference(readme: str) -> str:
@@ -47,7 +48,9 @@ def _paths(name: str) -> list[tuple[str, ...]]:
 
 
 def _section(home: Home, *path: str) -> str:
-    text = _help(home, *path).partition(_SHARED)[0].rstrip()
+    own, _, rest = _help(home, *path).partition(_SHARED)
+    epilog = rest.partition(_LAST_SHARED)[2]
+    text = (own.rstrip() + "\n" + epilog).rstrip()
     return f"#### {' '.join(path)}\n\n```text\n{text}\n```\n"
 
 

@@ -486,12 +486,12 @@ def test_throttling_until_the_time_is_over(open_ssm: Open, proxy: Proxy) -> None
 
 
 def test_a_history_of_a_service_may_take_long_while_it_goes_on(open_ssm: Open, proxy: Proxy) -> None:
-    store = open_ssm(timeout=0.8)
-    store.write_many("app", {f"key-{number:02}": "value" for number in range(40)})
-    proxy.spoil("GetParameterHistory", delayed(0.3), times=ALWAYS)
+    store = open_ssm(timeout=0.5)
+    store.write_many("app", {f"key-{number:02}": "value" for number in range(24)})
+    proxy.spoil("GetParameterHistory", delayed(0.25), times=ALWAYS)
     began = time.monotonic()
-    assert len(store.history("app")) == 40
-    assert time.monotonic() - began > 0.8
+    assert len(store.history("app")) == 24
+    assert time.monotonic() - began > 0.7
 
 
 # -- many writes --------------------------------------------------------------------------------------------
@@ -527,8 +527,8 @@ def bucket(each_second: float, burst: int) -> Fault:
 
 def test_an_import_slows_down_to_the_quota(open_ssm: Open, proxy: Proxy) -> None:
     store = open_ssm(retries=6)
-    wanted = {f"key-{number:02}": "value" for number in range(30)}
-    proxy.spoil("PutParameter", bucket(15, burst=5), times=ALWAYS)
+    wanted = {f"key-{number:02}": "value" for number in range(24)}
+    proxy.spoil("PutParameter", bucket(20, burst=4), times=ALWAYS)
     store.write_many("app", wanted)
     assert store.values("app") == wanted
     assert proxy.counts["PutParameter"] < 3 * len(wanted)

@@ -52,11 +52,11 @@ def test_help_works_with_a_broken_config_file(home: Home) -> None:
     [
         ("lst svc", 2, "there is no command 'lst'", "did you mean list"),
         ("list", 2, "list: SERVICE[:LABEL] is missing", "see vault-exec list --help"),
-        ("list a b", 2, "list: 1 argument too many", "see vault-exec list --help"),
+        ("list a b", 2, "list: 1 argument too many", "; see vault-exec list --help"),
         ("list svc --expnd", 2, "there is no option '--expnd'", "did you mean --expand"),
         ("list svc --json=maybe", 2, "does not take a value", "see vault-exec list --help"),
         ("list svc --retries x", 2, "retries is 'x', which is not a whole number (from --retries)", ""),
-        ("list svc --retry-mode x", 2, "'x' is not one of", "see vault-exec list --help"),
+        ("list svc --retry-mode x", 2, "list: --retry-mode: 'x' is not one of", "see vault-exec list --help"),
         (
             "list svc -b nope",
             2,

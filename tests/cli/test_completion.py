@@ -15,7 +15,7 @@ def offered(home: Home, *words: str, **variables: str) -> list[str]:
 
 def test_commands_options_services_and_keys(stocked: Home) -> None:
     assert offered(stocked, "l") == ["list", "list-services", "label"]
-    assert offered(stocked, "--verbose", "tag", "") == ["delete", "read", "write"]
+    assert offered(stocked, "--verbose", "tag", "") == ["read", "write", "delete"]
     assert offered(stocked, "list", "--ex") == ["--expand"]
     assert offered(stocked, "read", "AP") == ["app", "app/web"]
     assert offered(stocked, "read", "App", "") == ["Mixed.Case", "db-password"]

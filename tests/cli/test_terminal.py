@@ -67,6 +67,17 @@ def test_a_prompt_that_gives_no_value_leaves_no_trace(
     assert list(home.path.iterdir()) == []
 
 
+def test_no_answer_to_a_question_leaves_the_terminal_in_order(home: Home) -> None:
+    with local_store(home) as store:
+        store.write("svc", "key", "kept")
+    with Terminal(home, "delete", "svc", "--all") as terminal:
+        terminal.expect("[y/N] ")
+        terminal.type("\x03")
+        assert terminal.wait() == 130
+        assert terminal.screen.endswith("\r\n")
+    assert read_back(home) == "kept"
+
+
 def test_a_value_to_find_is_asked_for_too(home: Home) -> None:
     with local_store(home) as store:
         store.write("svc", "key", "needle")

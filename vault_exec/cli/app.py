@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from vault_exec.store import Store
 
 
+_WIPE = "\r\x1b[K"
+
+
 class App:
     """One run of the program.
 
@@ -26,7 +29,16 @@ class App:
     quiet: tell nothing but errors.
     """
 
-    __slots__ = ("_settings", "after_dashes", "defaults", "environ", "flags", "program", "quiet")
+    __slots__ = (
+        "_progress_shown",
+        "_settings",
+        "after_dashes",
+        "defaults",
+        "environ",
+        "flags",
+        "program",
+        "quiet",
+    )
 
     def __init__(
         self,
@@ -42,6 +54,7 @@ class App:
         self.quiet = False
         self.defaults = defaults
         self._settings: Settings | None = None
+        self._progress_shown = False
 
     @property
     def settings(self) -> Settings:
@@ -94,14 +107,20 @@ class App:
     def _raw_line(self, text: str) -> None:
         from vault_exec.cli.render import escape
 
-        if sys.stderr is None:
+        wipe = _WIPE if self._progress_shown else ""
+        self._progress_shown = False
+        _tell(f"{wipe}{escape(text)}\n")
+
+    def progress(self, what: str, total: int) -> Progress:
+        """`what 3/20` on one line of the terminal that stderr is, for a `with` statement; else nothing."""
+        return Progress(self, what, total)
+
+    def show_progress(self, text: str) -> None:
+        """Put this in the place of the progress line; nothing wipes it."""
+        if sys.stderr is None or not sys.stderr.isatty() or not (text or self._progress_shown):
             return
-        wipe = "\r\x1b[K" if sys.stderr.isatty() else ""  # a progress line may stand there
-        try:
-            sys.stderr.write(f"{wipe}{escape(text)}\n")
-            sys.stderr.flush()
-        except OSError:
-            pass  # nobody can be told; the exit code still says it
+        self._progress_shown = bool(text)
+        _tell(_WIPE + text)
 
     # -- what goes to standard output ----------------------------------------------------------------------
 
@@ -123,6 +142,31 @@ class App:
             ) from None
 
 
+class Progress:
+    """How much of long work is done."""
+
+    def __init__(self, app: App, what: str, total: int) -> None:
+        self._app = app
+        self._what = what
+        self._total = total
+        self._done = 0
+
+    def __enter__(self) -> Progress:
+        self._show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._app.show_progress("")
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        self._show()
+
+    def _show(self) -> None:
+        self._app.show_progress(f"{self._what} {self._done}/{self._total}")
+
+
 class ReaderGone(Exception):  # noqa: N818 - nothing went wrong: the reader of a pipe has had enough
     """Whoever read our standard output has closed it, as `head` does."""
 
@@ -137,6 +181,16 @@ def unexpected(error: Exception) -> VaultExecError:
         f"unexpected {type(error).__name__}: this is a mistake in the program itself",
         hint=f"please report it with the command you typed (without values) and this place: {place}",
     )
+
+
+def _tell(text: str) -> None:
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody can be told; the exit code still says it
 
 
 def _ask_secret(prompt: str) -> str:

@@ -39,7 +39,7 @@ def _delete_all(app: App, store: Store, service: str, *, yes: bool) -> None:
     if not yes and not _is_wanted(f"Delete {what}, with all versions?"):
         raise VaultExecError("nothing was deleted")
     gone: list[str] = []
-    with terminal.Progress("deleting", len(keys)) as progress:
+    with app.progress("deleting", len(keys)) as progress:
 
         def deleted(key: str) -> None:
             gone.append(key)

@@ -37,7 +37,7 @@ def command(app: App, what: str | None, by_value: bool, as_json: bool) -> int:
     denied: list[str] = []
     with app.open_store() as store:
         if by_value:
-            found = _with_value(store, _value(what), denied)
+            found = _with_value(app, store, _value(what), denied)
         else:
             found = [id for id in store.secrets() if id.key == what]
     if as_json:
@@ -64,9 +64,9 @@ def _value(typed: str | None) -> str:
     return os.fsencode(typed).decode("utf-8", "surrogateescape")
 
 
-def _with_value(store: Store, value: str, denied: list[str]) -> list[SecretId]:
+def _with_value(app: App, store: Store, value: str, denied: list[str]) -> list[SecretId]:
     services = store.services()
-    with terminal.Progress("searching service", len(services)) as progress:
+    with app.progress("searching service", len(services)) as progress:
 
         def search(service: str) -> list[SecretId]:
             try:

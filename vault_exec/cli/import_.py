@@ -148,7 +148,7 @@ def _ask(service: str, keys: list[str]) -> None:
 
 def _apply(app: App, store: Store, service: str, plan: Plan, tags: dict[str, str]) -> None:
     done: list[str] = []
-    with terminal.Progress("importing", len(plan.writes) + len(plan.deletes)) as progress:
+    with app.progress("importing", len(plan.writes) + len(plan.deletes)) as progress:
 
         def step(key: str) -> None:
             done.append(key)

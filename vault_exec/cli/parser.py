@@ -107,22 +107,26 @@ class _Parsing(click.Command):
 
     def _refuse(self, ctx: click.Context, error: click.UsageError) -> NoReturn:
         hint = f"see {ctx.command_path} --help"
+        where = "" if ctx.parent is None else ctx.command_path.partition(" ")[2] + ": "
         if isinstance(error, click.NoSuchOption):
             if self.secret_arguments:
                 raise UsageError(
-                    f"{ctx.info_name}: there is an option that it does not have",
+                    f"{where}there is an option that it does not have",
                     hint="put -- before a value that begins with '-', or better, pass - and the value on "
                     "standard input",
                 ) from None
             options = [opt for param in self.get_params(ctx) for opt in param.opts if opt.startswith("--")]
             raise UsageError(
-                f"{ctx.info_name}: there is no option {shown(error.option_name)}",
+                f"{where}there is no option {shown(error.option_name)}",
                 hint=_nearest(error.option_name, options) or hint,
             ) from None
         if isinstance(error, click.MissingParameter) and error.param is not None:
             missing = error.param.make_metavar(ctx)
-            raise UsageError(f"{ctx.info_name}: {missing} is missing", hint=hint) from None
-        raise UsageError(f"{ctx.info_name}: {error.format_message().rstrip('.')}", hint=hint) from None
+            raise UsageError(f"{where}{missing} is missing", hint=hint) from None
+        problem = error.message.rstrip(".")
+        if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option):
+            problem = f"{error.param.opts[-1]}: {problem}"
+        raise UsageError(where + problem[:1].lower() + problem[1:], hint=hint) from None
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         def show(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -161,8 +165,11 @@ class Command(_Parsing):
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             # Never saying which: it may be the second word of a value that was not quoted.
-            extra = f"{len(rest)} argument{'s' * (len(rest) > 1)} too many"
-            raise UsageError(f"{ctx.info_name}: {extra}", hint=f"see {ctx.command_path} --help")
+            where = ctx.command_path.partition(" ")[2]
+            raise UsageError(
+                f"{where}: {len(rest)} argument{'s' * (len(rest) > 1)} too many",
+                hint=f"put quotes around one with blanks in it; see {ctx.command_path} --help",
+            )
         return rest
 
 
@@ -177,6 +184,9 @@ class Group(_Parsing, click.Group):
     """A command made of commands: `command = Group("tag")`, then `@command.command("read")`."""
 
     command_class = Command
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in their order, not the alphabet's
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, invoke_without_command=True, callback=_help_alone, **more)

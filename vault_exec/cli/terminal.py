@@ -1,9 +1,8 @@
-"""Asking on the terminal itself, and telling it about progress. Standard input is never asked."""
+"""Asking on the terminal itself; standard input is never asked."""
 
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 
 from vault_exec.cli.render import escape
@@ -51,7 +50,11 @@ def confirm(question: str) -> bool:
     """Whether the person at the terminal says yes. Raises UnsupportedError where there is no terminal."""
     with _terminal(question) as terminal:
         os.write(terminal, f"{escape(question)} [y/N] ".encode())
-        return os.read(terminal, 1024).strip().lower() in (b"y", b"yes")
+        try:
+            return os.read(terminal, 1024).strip().lower() in (b"y", b"yes")
+        except KeyboardInterrupt:
+            os.write(terminal, b"\n")
+            raise
 
 
 def is_there() -> bool:
@@ -61,38 +64,6 @@ def is_there() -> bool:
     except OSError:
         return False
     return True
-
-
-class Progress:
-    """`what 3/20` on one line of the terminal that stderr is; nothing where it is none.
-
-    In a `with` statement: the line is wiped at its end.
-    """
-
-    def __init__(self, what: str, total: int) -> None:
-        self._what = what
-        self._total = total
-        self._done = 0
-        self._shown = sys.stderr is not None and sys.stderr.isatty()
-
-    def __enter__(self) -> Progress:
-        self._show()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def step(self, _: object = None) -> None:
-        """One more is done."""
-        self._done += 1
-        self._show()
-
-    def _show(self) -> None:
-        if self._shown:
-            sys.stderr.write(f"\r\x1b[K{self._what} {self._done}/{self._total}")
-            sys.stderr.flush()
 
 
 def _open() -> int:

@@ -21,6 +21,8 @@ os.close(os.open(sys.argv[1], os.O_RDWR))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
+_END = "\0END\0"
+
 
 class Terminal:
     """One program on one terminal. In a `with` statement: the process is gone when it ends.
@@ -72,8 +74,10 @@ class Terminal:
         while self.process.poll() is None:
             assert time.monotonic() < ends, f"still running, and shows {self.screen!r}"
             self._read(0.02)
-        while self._read(0):
-            pass
+        # What was written last may still be on its way through the terminal: our own mark comes after it.
+        os.write(self._slave, _END.encode())
+        self.expect(_END)
+        self.screen = self.screen.replace(_END, "")
         return self.process.returncode
 
     def is_as_it_was(self) -> bool:

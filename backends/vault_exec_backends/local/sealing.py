@@ -8,6 +8,7 @@ dates, users) is its additional data. docs/local-store.md gives every byte.
 from __future__ import annotations
 
 import hmac
+from _thread import allocate_lock
 from hashlib import sha256
 from os import urandom
 
@@ -35,6 +36,11 @@ ARGON2_LANES = 4
 
 #: What a header may ask for, so that a changed one can neither weaken the passphrase nor eat the machine.
 ARGON2_BOUNDS = ((64 * 1024, 1024 * 1024), (3, 10), (1, 16))
+
+
+#: OpenSSL shares a pool of threads among Argon2's lanes: two derivations at once in one process can wait for
+#: each other's threads for ever (seen with OpenSSL 4.0.3).
+_stretching = allocate_lock()
 
 
 def encode(*fields: Field) -> bytes:
@@ -128,4 +134,5 @@ def stretch(passphrase: bytes, salt: bytes, memory: int, passes: int, lanes: int
             "a passphrase needs Argon2id: cryptography 44 or later, built with OpenSSL 3.2 or later",
             hint="pip install --upgrade cryptography, or keep the key in a file: vault-exec init --key file",
         ) from None
-    return kdf.derive(passphrase)
+    with _stretching:
+        return kdf.derive(passphrase)

@@ -1,4 +1,4 @@
-"""A pytest plugin: what the contract ran on, and what was skipped, at the end of every run.
+"""A pytest plugin: what the contract and exec ran on, and what was skipped, at the end of every run.
 
 A run of everything, or of tests/contract, fails when a built-in backend did not go through the contract, and
 any run fails when something of tests/contract was skipped: a suite that says nothing must not look green.
@@ -33,12 +33,15 @@ class Report:
         self.failed: Counter[str] = Counter()
         self.left_out: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
+        self.servers: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._note_skip(report)
         if report.when == "teardown":  # the only one of a test's reports that has all properties
             return
         properties = dict(report.user_properties)
+        if "server" in properties:
+            self.servers.add(properties["server"])
         store = properties.get("contract")
         if store is None or (report.when == "setup" and report.passed):
             return
@@ -76,6 +79,9 @@ class Report:
             failed = f", {self.failed[store]} FAILED" if self.failed[store] else ""
             left_out = f"; does not have: {self.left_out[store]}" if self.left_out[store] else ""
             write(f"{store}: {self.passed[store]} passed{failed}{left_out}", red=bool(failed))
+        if self.servers:
+            terminalreporter.section("real servers ran under exec")
+            write(", ".join(sorted(self.servers)))
         if self.skipped:
             terminalreporter.section("skipped")
         for test, reason in sorted(self.skipped.items()):

@@ -78,3 +78,11 @@ def proxy(_proxy_server: object, aws: dict[str, str], monkeypatch: pytest.Monkey
     aws["AWS_ENDPOINT_URL"] = _proxy_server.url  # type: ignore[attr-defined]
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws["AWS_ENDPOINT_URL"])
     return _proxy_server
+
+
+@pytest.fixture
+def s3(moto: object, aws: dict[str, str]) -> object:
+    """An empty bucket on the moto server, and stores on it."""
+    from tests.support.s3 import S3
+
+    return S3(moto.url, aws)  # type: ignore[attr-defined]

@@ -23,6 +23,8 @@ ENTRY_POINTS = "vault_exec.backends"
 BUILT_IN = {
     "local": "vault_exec_backends.local",
     "null": "vault_exec_backends.null",
+    "s3": "vault_exec_backends.s3",
+    "s3-kms": "vault_exec_backends.s3_kms",
     "secretsmanager": "vault_exec_backends.secretsmanager",
     "ssm": "vault_exec_backends.ssm",
 }

@@ -43,6 +43,7 @@ TABLE = (
     Setting("names", "posix", ("VAULT_EXEC_NAMES",), STYLES),
     Setting("allow-missing", False),
     Setting("allow-unlabelled", False),
+    Setting("readable-only", False),
     Setting("optional", ()),
 )
 
@@ -70,6 +71,7 @@ class Settings:
     names: str
     allow_missing: bool
     allow_unlabelled: bool
+    readable_only: bool
     optional: tuple[str, ...]
 
     def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:

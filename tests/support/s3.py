@@ -1,0 +1,82 @@
+"""A bucket on the moto server, as its owner sees it, and stores on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.aws import Carriers, Told, context
+from vault_exec.checked import CheckedStore
+from vault_exec.store import Context
+from vault_exec_backends.aws.client import Client
+from vault_exec_backends.s3.store import S3Store
+from vault_exec_backends.s3_kms import S3KmsStore
+
+BUCKET = "secrets-bucket"
+ALIAS = "alias/parameter_store_key"
+
+_STORES = {"s3": S3Store, "s3-kms": S3KmsStore}
+_CARRIERS = Carriers()
+_CLIENTS: dict[str, Any] = {}
+
+
+class SharedCaller:
+    """Who writes, asked of STS through the carriers that all stores of a test run share."""
+
+    def __init__(self, context: Context) -> None:
+        self._client: Client = _CARRIERS.connect("sts", context)
+        self._arn = ""
+
+    def arn(self) -> str:
+        self._arn = self._arn or self._client.call("GetCallerIdentity", about="who writes")["Arn"]
+        return self._arn
+
+
+class S3:
+    """The bucket `BUCKET`, empty. The stores reach it as `environ` says, so perhaps through a proxy."""
+
+    def __init__(self, url: str, environ: dict[str, str]) -> None:
+        self._environ = environ
+        if url not in _CLIENTS:
+            import boto3
+
+            _CLIENTS[url] = boto3.client("s3", endpoint_url=url)
+        self.client = _CLIENTS[url]
+        self.client.create_bucket(Bucket=BUCKET)
+
+    def open(self, backend: str = "s3", told: Told | None = None, **options: Any) -> CheckedStore:
+        """A store on the bucket, checked as the program's stores are. options: settings, `_` for `-`."""
+        around = context(backend, self._environ, told, **{"backend_s3_bucket": BUCKET, **options})
+        store = _STORES[backend](around, _CARRIERS.connect("s3", around), SharedCaller(around))
+        return CheckedStore(store, around)
+
+    def names(self, prefix: str = "") -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def put(
+        self, path: str, body: bytes | str | dict[str, Any], alias: str | None = None, **more: Any
+    ) -> None:
+        """Write an object as chamber does: unconditionally."""
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        sealing = {"ServerSideEncryption": "AES256"}
+        if alias is not None:
+            sealing = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": alias}
+        self.client.put_object(Bucket=BUCKET, Key=path, Body=body, **sealing, **more)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The object: what S3 says of it, and `Body` as bytes."""
+        found = self.client.get_object(Bucket=BUCKET, Key=path)
+        return {**found, "Body": found["Body"].read()}
+
+    def body(self, path: str) -> Any:
+        """What the object holds, as JSON."""
+        return json.loads(self.get(path)["Body"])
+
+    def delete(self, path: str) -> None:
+        self.client.delete_object(Bucket=BUCKET, Key=path)
+
+    def tags(self, path: str) -> dict[str, str]:
+        pairs = self.client.get_object_tagging(Bucket=BUCKET, Key=path)["TagSet"]
+        return {pair["Key"]: pair["Value"] for pair in pairs}

@@ -26,8 +26,8 @@ def ask_secret(prompt: str) -> str:
     more than one line (a paste), and KeyboardInterrupt; the terminal is left as it was.
     """
     with _terminal(prompt) as terminal, _hidden(terminal):
-        os.write(terminal, f"{escape(prompt)}: ".encode())
         try:
+            os.write(terminal, f"{escape(prompt)}: ".encode())
             typed = _line(terminal)
             pasted_more = _is_waiting(terminal)
         finally:
@@ -49,8 +49,8 @@ def ask_secret(prompt: str) -> str:
 def confirm(question: str) -> bool:
     """Whether the person at the terminal says yes. Raises UnsupportedError where there is no terminal."""
     with _terminal(question) as terminal:
-        os.write(terminal, f"{escape(question)} [y/N] ".encode())
         try:
+            os.write(terminal, f"{escape(question)} [y/N] ".encode())
             return os.read(terminal, 1024).strip().lower() in (b"y", b"yes")
         except KeyboardInterrupt:
             os.write(terminal, b"\n")

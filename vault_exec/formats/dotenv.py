@@ -19,11 +19,15 @@ from vault_exec.names import shown
 # escape, but a default: `${:-$}` is the variable without a name, which no environment has, or else a dollar.
 _EXPANSION = re.compile(r"\$\{[^}:]*(?::-[^}]*)?\}")
 _DOLLAR = "${:-$}"
+_BACKSLASH = "${:-\\}"
+_DEFAULTS = {_DOLLAR: "$", _BACKSLASH: "\\"}
 
 _LINE_ENDS = str.maketrans({"\n": "\\n", "\r": "\\r"})
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 # Printable ASCII without `#`; no quote at the beginning, no blank at the end.
 _BARE = re.compile("""[!$-&(-_a-~]([ !"$-~]*[!"$-~])?""")
+
+_BEFORE_QUOTE = re.compile(r'\\(?="|\Z)')
 
 _BETWEEN = re.compile(r"(?:\s|#[^\n]*)*+")
 _ASSIGNMENT = re.compile(
@@ -55,7 +59,7 @@ def dump(values: Mapping[str, str], options: Options) -> str:
 
 def _rendered(value: str) -> tuple[str, bool]:
     """The value as it stands in the file, and whether node's dotenv reads it right too."""
-    text = value.replace("${", _DOLLAR + "{") if _EXPANSION.search(value) else value
+    text = _without_expansion(value) if _EXPANSION.search(value) else value
     for_both = text == value
     if not set(text) & set('"\\$`'):
         return f'"{text.translate(_LINE_ENDS)}"', for_both
@@ -66,7 +70,13 @@ def _rendered(value: str) -> tuple[str, bool]:
         return f'"{text.translate(_LINE_ENDS)}"', for_both
     if _BARE.fullmatch(text):
         return text, for_both
+    # After `\\"` node's, and python-dotenv before 1.2.3, would look for the end in the lines that follow.
+    text = _BEFORE_QUOTE.sub(lambda _: _BACKSLASH, _without_expansion(value))
     return f'"{text.translate(_ESCAPED)}"', False
+
+
+def _without_expansion(value: str) -> str:
+    return value.replace("${", _DOLLAR + "{")
 
 
 def load(text: str, note: Note) -> dict[str, str]:
@@ -109,9 +119,9 @@ def _assignment(match: re.Match[str], note: Note, place: str) -> tuple[str, str,
     value = _value(match)
     if value is None:
         raise FormatError(f"dotenv: {shown(key)} has no value{place}", hint=f"for the empty text: {key}=")
-    if any(found != _DOLLAR for found in _EXPANSION.findall(value)):
+    if any(found not in _DEFAULTS for found in _EXPANSION.findall(value)):
         note(f"dotenv: {shown(key)} holds ${{...}}, which is kept as it is written, not replaced{place}")
-    return key, _EXPANSION.sub(lambda found: "$" if found[0] == _DOLLAR else found[0], value), place
+    return key, _EXPANSION.sub(lambda found: _DEFAULTS.get(found[0], found[0]), value), place
 
 
 def _value(match: re.Match[str]) -> str | None:

@@ -32,7 +32,7 @@ _LONGEST_SIMPLE_KEY = 1000
 # Line ends in YAML 1.1 and text in 1.2: a reader of either would be wrong for the other.
 _DISPUTED = re.compile("[\x85\u2028\u2029]")
 
-_HINT = "put a value in quotes that holds ': ' or ' #' or begins with a character such as @ ` % & * ! | > { ["
+_HINT = "put a value in quotes that holds ': ', ' #' or a tab, or that begins with one of @ ` % & * ! | > { ["
 
 
 def dump(values: Mapping[str, str], options: Options) -> str:

@@ -13,9 +13,11 @@ import time
 from tests.support.commands import SCRIPTS, Home
 
 # Runs first in the new process: makes the pty its controlling terminal, so that /dev/tty is that pty and
-# Ctrl-C reaches it. Not `preexec_fn`: other threads of the tests hold locks.
+# Ctrl-C reaches it, also where the tests run in the background of a shell, which ignores SIGINT. Not
+# `preexec_fn`: other threads of the tests hold locks.
 _TAKE_TERMINAL = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.setsid()
 os.close(os.open(sys.argv[1], os.O_RDWR))
 os.execv(sys.argv[2], sys.argv[2:])

@@ -122,6 +122,38 @@ def test_an_empty_environment_stays_empty(home: Home) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+WITHOUT_PROC = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+WITHOUT_PROC += ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+
+
+def proc_can_be_hidden() -> bool:
+    try:
+        return subprocess.run([*WITHOUT_PROC, "true"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(
+    not proc_can_be_hidden(), reason="this machine does not let tests hide /proc (unshare --mount)"
+)
+def test_without_proc_the_environment_is_what_python_says(filled: Home) -> None:
+    words = [
+        str(SCRIPTS / "vault-exec"),
+        "exec",
+        "svc",
+        "--pristine",
+        "--no-clobber",
+        "--",
+        "/usr/bin/env",
+        "-0",
+    ]
+    for more in (words, [word for word in words if word != "--pristine"]):
+        done = subprocess.run([*WITHOUT_PROC, *more], env=filled.environ, capture_output=True, timeout=30)
+        got = environment(Result(done.returncode, done.stdout, done.stderr))
+        assert got[b"URL"] == b"u"
+        assert (b"HOME" in got) == ("--pristine" not in more)
+
+
 def test_the_c_locale_adds_nothing(home: Home) -> None:
     home.environ = {"HOME": str(home.path), "PATH": "/bin:/usr/bin", "LC_ALL": "C"}
     got = environment(home.run("-b", "null", "exec", "svc", "--", "env", "-0"))
@@ -142,7 +174,7 @@ def test_what_opens_the_store_is_not_handed_on(filled: Home) -> None:
 
 
 def test_arguments_reach_the_program_verbatim(filled: Home) -> None:
-    words = ["", "--", "-x", "--backend=no", "a b", "'\"\\", "ä\n", "--help"]
+    words = ["", "--", "-x", "--backend=no", "a b", "'\"\\", "ä\n", "--help", "\udcff\udcfe"]
     done = filled.run("exec", "svc", "--", "printf", "%s\\0", *words)
     assert done.out.split("\0")[:-1] == words
 

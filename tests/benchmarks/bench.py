@@ -1,7 +1,7 @@
 """What a start under exec costs, beside a plain boto3 script that does the same: `make bench`.
 
 The installed command, started in a clean environment, the cases taking turns so that a slow second hurts all
-of them alike. Prints the ratios of the medians first, because they travel between machines, then milliseconds.
+of them alike. Prints the ratios of the medians first, since they travel between machines, then milliseconds.
 
     bench.py [RUNS]    how often each case runs (21; at least 15)
 """

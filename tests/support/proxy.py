@@ -3,10 +3,11 @@
     proxy.spoil("PutParameter", lost)                    # its first call
     proxy.spoil("PutParameter", throttled, nth=2, times=3)
     proxy.spoil("GetParameters", delayed(5), times=ALWAYS)
-    proxy.spoil("PUT /bucket", refused(412, "PreconditionFailed"))
+    proxy.spoil("PutObject app/key.json", refused(412, "PreconditionFailed"))
+    proxy.spoil("DeleteObject", before(lambda: other_store.write("app", "key", "value")))
 
-An operation is what the request names (`X-Amz-Target`, or `Action` of a query), else its method and the first
-part of its path, such as `GET /bucket`. A fault is a function that gets the `Exchange`.
+An operation is what the request names (`X-Amz-Target`, or `Action` of a query), on S3 what its method and path
+mean. A fault is a function that gets the `Exchange`.
 """
 
 from __future__ import annotations
@@ -20,26 +21,44 @@ from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Fault = Callable[["Exchange"], None]
 
 ALWAYS = 10**9
+S3_OPERATIONS = (
+    "ListObjectsV2",
+    "GetObject",
+    "PutObject",
+    "DeleteObject",
+    "GetObjectTagging",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
+)
 REQUEST_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Call:
-    """A request as the proxy saw it. `members` is its body, where that is JSON."""
+    """A request as the proxy saw it.
+
+    members: its body, where the service takes JSON. object: the name of the object, where it is one on S3.
+    """
 
     def __init__(self, operation: str, method: str, path: str, body: bytes) -> None:
         self.operation = operation
         self.method = method
         self.path = path
         self.at = time.monotonic()
-        try:
-            self.members: dict[str, Any] = json.loads(body)
-        except ValueError:
-            self.members = {}
+        self.object = ""
+        self.members: dict[str, Any] = {}
+        if operation in S3_OPERATIONS:
+            self.object = unquote(urlsplit(path).path).lstrip("/").partition("/")[2]
+        elif body.startswith(b"{"):
+            self.members = json.loads(body)
+
+    def is_called(self, name: str) -> bool:
+        """Whether the name is that of the operation, or of the operation on this object."""
+        return name in (self.operation, f"{self.operation} {self.object}")
 
 
 class Exchange:
@@ -165,6 +184,27 @@ def trickling(seconds: float) -> Fault:
     return fault
 
 
+def before(action: Callable[[], object]) -> Fault:
+    """Something happens after the call was sent and before the service gets it."""
+
+    def fault(exchange: Exchange) -> None:
+        action()
+        exchange.pass_on()
+
+    return fault
+
+
+def after(action: Callable[[], object]) -> Fault:
+    """Something happens after the service has done it and before it says so."""
+
+    def fault(exchange: Exchange) -> None:
+        answer = exchange.forward()
+        action()
+        exchange.send(*answer)
+
+    return fault
+
+
 def edited(edit: Callable[[dict[str, Any]], None]) -> Fault:
     """The answer's members, changed."""
 
@@ -232,13 +272,16 @@ class Proxy:
         """How often each operation was called."""
         return Counter(call.operation for call in self.calls)
 
+    def _number(self, call: Call, name: str) -> int:
+        """Which of the calls of this name it is; 0 where it is none."""
+        return sum(other.is_called(name) for other in self.calls) if call.is_called(name) else 0
+
     def _serve(self, handler: BaseHTTPRequestHandler, upstream: str) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         call = Call(_operation(handler, body), handler.command, handler.path, body)
         with self._lock:
             self.calls.append(call)
-            number = self.counts[call.operation]
-            fault = next((f for name, at, f in self._faults if name == call.operation and number in at), None)
+            fault = next((f for name, at, f in self._faults if self._number(call, name) in at), None)
         exchange = Exchange(handler, call, body, upstream)
         if fault is None:
             exchange.pass_on()
@@ -252,4 +295,7 @@ def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:
         return target.rpartition(".")[2]
     if (handler.headers.get("Content-Type") or "").startswith("application/x-www-form-urlencoded"):
         return parse_qs(body.decode())["Action"][0]
-    return f"{handler.command} /{urlsplit(handler.path).path.lstrip('/').partition('/')[0]}"
+    path, query = urlsplit(handler.path).path, parse_qs(urlsplit(handler.path).query, keep_blank_values=True)
+    if not path.strip("/").partition("/")[2]:
+        return S3_OPERATIONS[0] if handler.command == "GET" else f"{handler.command}Bucket"
+    return f"{handler.command.title()}Object{'Tagging' if 'tagging' in query else ''}"

@@ -58,7 +58,7 @@ def test_a_stream_is_bytes(proxy: Proxy, aws: dict[str, str]) -> None:
     s3.send("CreateBucket", {"Bucket": "bucket"}, 10)
     s3.send("PutObject", {"Bucket": "bucket", "Key": "key", "Body": b"body"}, 10)
     assert s3.send("GetObject", {"Bucket": "bucket", "Key": "key"}, 10)["Body"] == b"body"
-    proxy.spoil("GET /bucket", cut_off(2), nth=2)
+    proxy.spoil("GetObject", cut_off(2), nth=2)
     with pytest.raises(Lost):
         s3.send("GetObject", {"Bucket": "bucket", "Key": "key"}, 10)
     with pytest.raises(Refused) as caught:

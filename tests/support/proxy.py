@@ -6,8 +6,8 @@
     proxy.spoil("PutObject app/key.json", refused(412, "PreconditionFailed"))
     proxy.spoil("DeleteObject", before(lambda: other_store.write("app", "key", "value")))
 
-An operation is what the request names (`X-Amz-Target`, or `Action` of a query), on S3 what its method and path
-mean. A fault is a function that gets the `Exchange`.
+An operation is what the request names (`X-Amz-Target`, or `Action` of a query), or for S3 what its method and
+path mean. A fault is a function that gets the `Exchange`.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def command(app: App, what: str | None, by_value: bool, as_json: bool) -> int:
 
 def _value(typed: str | None) -> str:
     if typed is None and sys.stdin is not None and sys.stdin.isatty():
-        return terminal.ask_secret("value to find (not shown)")
+        return terminal.ask_secret("value to find (not shown): ")
     if typed in (None, "-"):
         if sys.stdin is None:
             raise UsageError("there is no value to find: standard input is closed")

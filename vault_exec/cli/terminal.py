@@ -27,7 +27,7 @@ def ask_secret(prompt: str) -> str:
     """
     with _terminal(prompt) as terminal, _hidden(terminal):
         try:
-            os.write(terminal, f"{escape(prompt)}: ".encode())
+            os.write(terminal, escape(prompt).encode())
             typed = _line(terminal)
             pasted_more = _is_waiting(terminal)
         finally:
@@ -75,7 +75,7 @@ def _terminal(what: str) -> Iterator[int]:
     try:
         terminal = _open()
     except OSError:
-        raise UnsupportedError(f"{what}: there is no terminal to ask on") from None
+        raise UnsupportedError(f"{what.rstrip(': ')}: there is no terminal to ask on") from None
     try:
         yield terminal
     finally:

@@ -106,7 +106,7 @@ def _of_input(app: App, what: str, singleline: bool, *, asked_for: bool) -> str:
     if sys.stdin is None:
         raise UsageError("there is no value: standard input is closed")
     if sys.stdin.isatty() and not asked_for:
-        value = terminal.ask_secret(f"value of {what} (not shown)")
+        value = terminal.ask_secret(f"value of {what} (not shown): ")
         if not value:
             raise UsageError("no value was typed, and nothing was written")
         return value

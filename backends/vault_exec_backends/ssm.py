@@ -164,7 +164,7 @@ class SsmStore(Store):
         elif tags:
             raise UsageError(
                 f"{id} is there already, and tags on write are only supported for new secrets",
-                hint=f"vault-exec tag write {service} {key} NAME=VALUE",
+                hint=f"change its tags with: tag write {service} {key} NAME=VALUE",
             )
         self._warn_of_config(service)
         return self._put(id, value, before, tags=tags, create=if_version == 0)
@@ -381,7 +381,7 @@ class SsmStore(Store):
         if bare and (not found or not self._context.settings.allow_unlabelled):
             raise SecretNotFound(
                 f"{service}: label {shown(label)} is missing on {_some(bare)}",
-                hint=f"vault-exec label {service} KEY {label}; or leave them out with --allow-unlabelled",
+                hint=f"label them with: label {service} KEY {label}, or leave them out with --allow-unlabelled",
             )
         if bare:
             self._context.notify(f"{service}: left out, without label {label}: {_some(bare)}")
@@ -668,7 +668,7 @@ def _missing(id: SecretId, version: int | str | None = None) -> SecretNotFound:
     which = f"version {version}" if isinstance(version, int) else f"label {shown(version)}"
     return SecretNotFound(
         f"{id} is not there, or has no {which}",
-        hint=f"vault-exec history {id.service} {id.key} shows what is kept: the last 100 versions",
+        hint=f"see what is kept, the last 100 versions, with: history {id.service} {id.key}",
     )
 
 
@@ -702,8 +702,7 @@ def _put_meaning(id: SecretId, value: str) -> dict[str, VaultExecError]:
     meaning: dict[str, VaultExecError] = {
         "ParameterMaxVersionLimitExceeded": VaultExecError(
             f"{id} has 100 versions, and the oldest cannot go because it carries a label",
-            hint=f"vault-exec history {id.service} {id.key} shows it; move the label to a later version: "
-            f"vault-exec label {id.service} {id.key} LABEL",
+            hint=f"move the label to a later version with: label {id.service} {id.key} LABEL",
         ),
         "ParameterLimitExceeded": VaultExecError(
             f"{id}: the account has no room for another parameter",

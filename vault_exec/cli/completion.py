@@ -54,9 +54,14 @@ fi
 _FISH = r"""# Completion for NAME. Load it with:  NAME completion fish | source
 function _FUNCTION
     set -l words (commandline -opc) (commandline -ct)
-    $words[1] __complete -- $words[2..-1] 2>/dev/null
+    set -l found ($words[1] __complete -- $words[2..-1] 2>/dev/null)
+    if set -q found[1]
+        printf '%s\n' $found
+    else
+        __fish_complete_path $words[-1]
+    end
 end
-complete -c NAME -a '(_FUNCTION)'
+complete -c NAME -f -a '(_FUNCTION)'
 """
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}

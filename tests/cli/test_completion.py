@@ -20,6 +20,7 @@ def test_commands_options_services_and_keys(stocked: Home) -> None:
     assert offered(stocked, "read", "AP") == ["app", "app/web"]
     assert offered(stocked, "read", "App", "") == ["Mixed.Case", "db-password"]
     assert offered(stocked, "list", "svc", "--retry-mode", "") == ["standard", "adaptive"]
+    assert offered(stocked, "import", "app", "file") == []
     assert offered(stocked, "exec", "app", "--", "") == []
 
 

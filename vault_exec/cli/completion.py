@@ -86,7 +86,8 @@ def complete(ctx: click.Context, words: tuple[str, ...]) -> None:
     program = ctx.find_root().command
     app = App(ctx.obj.program, ctx.obj.environ, ctx.obj.defaults)
     found = ShellComplete(program, {"obj": app}, app.program, "").get_completions(before, last)
-    ctx.obj.write("".join(f"{item.value}\t{item.help or ''}".rstrip() + "\n" for item in found))
+    plain = [item for item in found if item.type == "plain"]  # files are the shell's to complete
+    ctx.obj.write("".join(f"{item.value}\t{item.help or ''}".rstrip() + "\n" for item in plain))
 
 
 def services(app: App, prefix: str) -> list[str]:

@@ -48,7 +48,7 @@ OURS = {
 }
 
 #: Of others, in exec's own half.
-CORE = ["__future__", "errno", "resource"]
+CORE = ["__future__", "_ctypes", "errno", "resource"]
 
 #: Of others, by backend: each with what it imports itself.
 BACKENDS = {

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,21 @@ def filled(home: Home) -> Home:
     return fill(home, {"svc": {"key": "value"}})
 
 
-def start(home: Home, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+def start(home: Home, *words: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start vault-exec with a limit on core dumps by which `guarded` knows when it is loading."""
+
+    def limit() -> None:
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard if 0 <= hard < 4096 else 4096, hard))
+
     return subprocess.Popen(
-        [VAULT_EXEC, *words],
+        [*before, VAULT_EXEC, *words],
         env=home.environ,
         cwd=home.path,
-        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=limit,
     )
 
 
@@ -83,15 +92,13 @@ def test_standard_input_is_the_programs_from_its_first_byte(filled: Home) -> Non
 
 
 @only_linux
-def test_limits_and_the_dump_filter_are_as_they_were(filled: Home) -> None:
+def test_limits_are_as_they_were(filled: Home) -> None:
     def limits() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (4096, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         resource.setrlimit(resource.RLIMIT_NOFILE, (77, 99))
-        Path("/proc/self/coredump_filter").write_text("0x7b")
 
-    show = ("cat", "/proc/self/limits", "/proc/self/coredump_filter")
+    show = ("cat", "/proc/self/limits")
     straight = output(filled, *show, preexec_fn=limits)
-    assert straight.endswith("0000007b\n")
     assert output(filled, *under_exec(*show), preexec_fn=limits) == straight
 
 
@@ -188,12 +195,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def core_limit(pid: int) -> str:
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    [core] = [line.split() for line in limits.splitlines() if line.startswith("Max core file size")]
+    return core[4]
+
+
 def guarded(pid: int) -> bool:
-    """Whether the process is loading: its core dumps would hold no memory."""
-    try:
-        return int(Path(f"/proc/{pid}/coredump_filter").read_text() or "1", 16) == 0
-    except OSError:
-        return False
+    """Whether the process is loading: it has lowered the limit that `start` gave it."""
+    return core_limit(pid) == "0"
 
 
 def stopped_by(process: subprocess.Popen[bytes], pid: int, number: int) -> tuple[int, bytes]:
@@ -231,16 +241,32 @@ def test_an_interrupt_while_several_services_load_ends_exec_with_130(silent_aws:
 
 
 @only_linux
-def test_while_loading_a_core_dump_would_hold_nothing(locked: Home) -> None:
+def test_while_loading_there_is_no_core_dump(locked: Home) -> None:
     process = start(locked, "exec", "svc", "--", "true")
     try:
         wait_until(lambda: guarded(process.pid))
-        limits = Path(f"/proc/{process.pid}/limits").read_text()
-        [core] = [line.split() for line in limits.splitlines() if line.startswith("Max core file size")]
-        assert core[4] == "0"
+        process.send_signal(signal.SIGABRT)
+        process.communicate(timeout=20)
     finally:
         process.kill()
-        process.communicate()
+    assert process.returncode == -signal.SIGABRT
+    assert not [path for path in locked.path.iterdir() if path.name.startswith("core")]
+
+
+@only_linux
+def test_the_process_is_not_dumpable_while_guarded(filled: Home) -> None:
+    probe = """
+import ctypes
+from vault_exec.guard import Guard
+
+dumpable = lambda: print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+dumpable()
+guard = Guard()
+dumpable()
+guard.lift()
+dumpable()
+"""
+    assert output(filled, sys.executable, "-I", "-c", probe).split() == ["1", "0", "1"]
 
 
 # -- as PID 1, where the kernel drops what has its default action ------------------------------------------
@@ -273,25 +299,13 @@ def child_of(pid: int) -> int:
 
 @needs_pid_one
 def test_as_pid_1_sigterm_while_loading_ends_with_143(loading: Home) -> None:
-    process = subprocess.Popen(
-        [*UNSHARE, VAULT_EXEC, "exec", "svc", "--", "echo", "started"],
-        env=loading.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = start(loading, "exec", "svc", "--", "echo", "started", before=UNSHARE)
     assert stopped_by(process, child_of(process.pid), signal.SIGTERM) == (143, b"")
 
 
 @needs_pid_one
 def test_as_pid_1_an_interrupt_while_loading_ends_with_130(loading: Home) -> None:
-    process = subprocess.Popen(
-        [*UNSHARE, VAULT_EXEC, "exec", "svc", "--", "echo", "started"],
-        env=loading.environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = start(loading, "exec", "svc", "--", "echo", "started", before=UNSHARE)
     assert stopped_by(process, child_of(process.pid), signal.SIGINT) == (130, b"")
 
 

@@ -63,9 +63,10 @@ class Seen:
     whole: what is not in `found` was not there either.
     """
 
-    __slots__ = ("found", "whole")
+    __slots__ = ("found", "service", "whole")
 
-    def __init__(self, found: dict[SecretId, Parameter | None], *, whole: bool = False) -> None:
+    def __init__(self, service: str, found: dict[SecretId, Parameter | None], *, whole: bool = False) -> None:
+        self.service = service
         self.found = found
         self.whole = whole
 
@@ -84,7 +85,7 @@ class SsmStore(Store):
         self._context = context
         self._client = client
         self._key = kms_key(context.settings.kms_key_alias)
-        self._seen: dict[str, Seen] = {}
+        self._seen = Seen("", {})
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class SsmStore(Store):
         """See `Store`. What it finds out is kept for `write_many`, as in `current`."""
         found = self._parameters(service, label)
         if label is None:
-            self._seen[service] = Seen({SecretId(service, key): it for key, it in found.items()}, whole=True)
+            self._seen = Seen(service, {SecretId(service, key): it for key, it in found.items()}, whole=True)
         return {key: it["Value"] for key, it in found.items()}
 
     def read(self, service: str, key: str, version: int | str | None = None) -> Secret:
@@ -123,14 +124,14 @@ class SsmStore(Store):
         made from this, so this is also what its writes follow."""
         ids = [SecretId(service, key) for key in dict.fromkeys(keys)]
         found = self._look_up_with_config(ids) if len(ids) > 1 else self._look_up(ids)
-        self._seen[service] = Seen(found)
+        self._seen = Seen(service, found)
         return {id.key: it["Value"] for id in ids if (it := found[id]) is not None}
 
     def history(self, service: str, key: str | None = None) -> Sequence[Version]:
         if key is not None:
             id = SecretId(service, key)
             return sorted((_version(id, entry) for entry in self._versions(id)), key=_by_version)
-        ids = [SecretId(service, key) for key in self._described(service)]
+        ids = [SecretId(service, key) for key in self._described(service, endless=True)]
         events = [event for of_key in parallel.each(self._history, ids, at_once=_AT_ONCE) for event in of_key]
         return sorted(events, key=_by_date)
 
@@ -181,7 +182,9 @@ class SsmStore(Store):
         ids = [SecretId(service, key) for key in values]
         for id in ids:
             _check_target(id, values[id.key])
-        seen = self._seen.pop(service, Seen({}))
+        seen, self._seen = self._seen, Seen("", {})
+        if seen.service != service:
+            seen = Seen(service, {})
         found = dict(seen.found)
         unseen = [id for id in ids if id not in found]
         if seen.whole:
@@ -381,7 +384,7 @@ class SsmStore(Store):
         if bare and (not found or not self._context.settings.allow_unlabelled):
             raise SecretNotFound(
                 f"{service}: label {shown(label)} is missing on {_some(bare)}",
-                hint=f"label them with: label {service} KEY {label}, or leave them out with --allow-unlabelled",
+                hint=f"label them with: label {service} KEY {label}; or leave them out: --allow-unlabelled",
             )
         if bare:
             self._context.notify(f"{service}: left out, without label {label}: {_some(bare)}")
@@ -397,34 +400,42 @@ class SsmStore(Store):
             late = [SecretId(service, key) for key in described if key not in found]
             found.update({id.key: it for id, it in self._look_up(late).items() if it is not None})
 
-        def secret(key: str) -> Secret:
-            id, it = SecretId(service, key), found[key]
-            meta = described.get(key, {})
-            is_described = meta.get("Version") == it["Version"]
-            user = meta.get("LastModifiedUser") if is_described else self._user(id, it["Version"])
-            return _secret(id, it, user, value=values)
+        users = {key: meta.get("LastModifiedUser") for key, meta in described.items()}
+        others = [key for key in found if found[key]["Version"] != described.get(key, {}).get("Version")]
+        users.update(
+            parallel.each(
+                lambda key: (key, self._user(SecretId(service, key), found[key]["Version"])),
+                others,
+                at_once=_AT_ONCE,
+            )
+        )
+        return [
+            _secret(SecretId(service, key), found[key], users[key], value=values) for key in sorted(found)
+        ]
 
-        return parallel.each(secret, sorted(found), at_once=_AT_ONCE)
-
-    def _described(self, service: str) -> dict[str, Parameter]:
+    def _described(self, service: str, *, endless: bool = False) -> dict[str, Parameter]:
         """What DescribeParameters says of the service's keys. Raises ServiceNotFound when there are none."""
-        found = _of_service(service, self._describe(service, "Path", "OneLevel", f"/{service}"))
+        entries = self._describe(service, "Path", "OneLevel", f"/{service}", endless=endless)
+        found = _of_service(service, entries)
         if not found:
             raise _empty(service)
         return found
 
     def _ids(self, prefix: str) -> set[SecretId]:
         about = f"services {prefix}…" if prefix else "all services"
-        entries = self._describe(about, "Name", "BeginsWith", f"/{prefix}")
+        entries = self._describe(about, "Name", "BeginsWith", f"/{prefix}", endless=True)
         found = (_id(str(entry.get("Name"))) for entry in entries)
         return {id for id in found if id is not None and id.service.startswith(prefix)}
 
-    def _describe(self, about: str, key: str, option: str, value: str) -> Iterable[Parameter]:
+    def _describe(
+        self, about: str, key: str, option: str, value: str, *, endless: bool = False
+    ) -> Iterable[Parameter]:
         return self._client.pages(
             "DescribeParameters",
             "Parameters",
             about=about,
             resource="*",
+            endless=endless,
             ParameterFilters=[{"Key": key, "Option": option, "Values": [value]}],
             MaxResults=_PAGE,
         )
@@ -550,9 +561,13 @@ class SsmStore(Store):
     # -- the store's configuration ----------------------------------------------------------------------
 
     def _required_tags(self, found: Mapping[SecretId, Parameter | None] | None = None) -> Sequence[str]:
-        config = (
-            found[_CONFIG] if found is not None and _CONFIG in found else self._look_up([_CONFIG])[_CONFIG]
-        )
+        try:
+            config = (found if found and _CONFIG in found else self._look_up([_CONFIG]))[_CONFIG]
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                str(error),
+                hint=f"it tells which tags are required: allow ssm:GetParameters on {_resource(_CONFIG)}",
+            ) from None
         return [] if config is None else _parsed_required_tags(config["Value"])
 
     def _check_required_tags(

@@ -124,12 +124,14 @@ class Client:
         about: str,
         must: Iterable[str] | None = None,
         token_names: tuple[str, str] = ("NextToken", "NextToken"),
+        endless: bool = False,
         **rest: Any,
     ) -> Iterator[dict[str, Any]]:
         """The items of `member` on all pages of the answer. An empty page is not the end.
 
         must: as for `call`; None: the member itself, which some services leave out of an empty page.
         token_names: what the token of the next page is called in the answer, and in the call.
+        endless: each page is progress, and gives the operation its full time again.
         Raises UnreachableError where a page's token comes back: the rest can never be had then.
         """
         tokens: set[str] = set()
@@ -137,6 +139,8 @@ class Client:
         must = (member,) if must is None else must
         while True:
             answer = self.call(operation, about=about, must=must, **rest, **more)
+            if endless:
+                self._context.restart_deadline()
             yield from answer.get(member) or ()
             token = answer.get(token_names[0])
             if not token and not answer.get("IsTruncated"):

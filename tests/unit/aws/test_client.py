@@ -108,7 +108,7 @@ def test_every_attempt_gets_what_is_left_of_the_time() -> None:
     began = time.monotonic()
     with pytest.raises(StoreTimeoutError):
         client(carrier, timeout=0.4, retries=100).call("GetParameters", about="app")
-    assert 0.35 < time.monotonic() - began < 0.6
+    assert 0.35 < time.monotonic() - began < 1
     left = [seconds for _, seconds in carrier.sent]
     assert left == sorted(left, reverse=True)
     assert 0 < left[-1] < left[0] <= 0.4
@@ -177,7 +177,7 @@ def test_after_a_refusal_the_threads_share_the_pace(mode: str, operation: str, s
     for thread in threads:
         thread.join()
     took = max(at) - min(at)
-    assert took > 0.25 if spaced else took < 0.1
+    assert took > 0.25 if spaced else took < 0.2
 
 
 def test_a_pace_slows_down_at_each_refusal_and_recovers() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.aws import Told
+from tests.support.commands import Home
 from tests.support.proxy import (
     ALWAYS,
     Exchange,
@@ -466,7 +467,7 @@ def test_the_time_given_is_kept(open_ssm: Open, proxy: Proxy, fault: Fault) -> N
     began = time.monotonic()
     with pytest.raises(StoreTimeoutError, match="within 1 s"):
         store.values("app")
-    assert 0.9 < time.monotonic() - began < 1.5
+    assert 0.9 < time.monotonic() - began < 3
 
 
 def test_the_time_given_is_kept_by_a_write(open_ssm: Open, proxy: Proxy) -> None:
@@ -475,7 +476,7 @@ def test_the_time_given_is_kept_by_a_write(open_ssm: Open, proxy: Proxy) -> None
     began = time.monotonic()
     with pytest.raises(UnreachableError, match="may or may not"):
         store.write("app", "key", "value")
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3
 
 
 def test_throttling_until_the_time_is_over(open_ssm: Open, proxy: Proxy) -> None:
@@ -492,6 +493,15 @@ def test_a_history_of_a_service_may_take_long_while_it_goes_on(open_ssm: Open, p
     began = time.monotonic()
     assert len(store.history("app")) == 24
     assert time.monotonic() - began > 0.7
+
+
+def test_services_may_take_long_while_their_pages_come(open_ssm: Open, proxy: Proxy) -> None:
+    store = open_ssm(timeout=0.5)
+    store.write_many("app", {f"key-{number:02}": "value" for number in range(35)})
+    proxy.spoil("DescribeParameters", delayed(0.25), times=ALWAYS)
+    assert store.services() == ["app"]
+    with pytest.raises(StoreTimeoutError):
+        store.list("app")
 
 
 # -- many writes --------------------------------------------------------------------------------------------
@@ -554,3 +564,25 @@ def test_the_trace_has_operation_duration_and_attempt_and_no_value(
     assert "attempt 2: ok" in told.traces[2]
     assert " ms" in told.traces[2]
     assert not any(CANARY in line for line in told.traces)
+
+
+# -- as a program -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["exec", "app", "--", "true"], 125), (["list", "app"], 6), (["write", "app", "k", "v"], 6)],
+)
+def test_the_program_ends_when_the_time_is_over(
+    home: Home, proxy: Proxy, aws: dict[str, str], arguments: list[str], code: int
+) -> None:
+    for operation in ("GetParametersByPath", "DescribeParameters", "GetParameters"):
+        proxy.spoil(operation, delayed(30), times=ALWAYS)
+    home.set(**aws)
+    began = time.monotonic()
+    done = home.run("--timeout", "2", *arguments, program="chamber")
+    assert 2 < time.monotonic() - began < 6
+    assert done.code == code
+    assert "did not answer within 2 s" in done.err
+    assert "--timeout" in done.err
+    assert "Traceback" not in done.err

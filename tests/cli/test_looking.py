@@ -47,6 +47,8 @@ def test_list_as_json(stocked: Home) -> None:
     ]
     assert all(UTC_TIME.fullmatch(one["created"]) for one in secrets)
     assert "value" not in stocked.run("list", "app", "--json").out
+    off = stocked.run("list", "app", "--json", "--expand=true", "--json=false", "--expand=0")
+    assert off.out == stocked.run("list", "app").out
 
 
 def test_list_of_a_service_without_secrets_is_a_header_and_a_note(stocked: Home) -> None:

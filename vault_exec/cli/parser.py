@@ -45,24 +45,23 @@ def options(*rows: data.Option) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         for row in reversed(rows):
-            function = _decorator(row)(function)
+            names, attributes = _as_click_says(row)
+            function = click.option(*names, **attributes)(function)
         return function
 
     return decorate
 
 
-def _decorator(row: data.Option) -> Callable[[F], F]:
-    names = ([f"-{row.short}"] if row.short else []) + [f"--{row.name}"]
+def _as_click_says(row: data.Option) -> tuple[list[str], dict[str, Any]]:
+    names = [*([f"-{row.short}"] if row.short else []), f"--{row.name}"]
     if row.takes is None:
-        return click.option(*names, is_flag=True, default=None, help=row.help)
-    choices = click.Choice(row.choices) if row.choices else str
-    return click.option(*names, metavar=row.takes, multiple=row.repeat, type=choices, help=row.help)
+        return names, {"is_flag": True, "default": None, "help": row.help}
+    kind = click.Choice(row.choices) if row.choices else str
+    return names, {"metavar": row.takes, "multiple": row.repeat, "type": kind, "help": row.help}
 
 
 def _global_options() -> list[click.Option]:
-    def none() -> None: ...
-
-    return list(reversed(options(*data.GLOBAL)(none).__click_params__))  # type: ignore[attr-defined]
+    return [click.Option(names, **attributes) for names, attributes in map(_as_click_says, data.GLOBAL)]
 
 
 class _Parsing(click.Command):
@@ -83,16 +82,15 @@ class _Parsing(click.Command):
         self.params = [*self.params, *self._global]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        given = [param for param in self.params if isinstance(param, click.Option)]
-        switches = {param.opts[-1].removeprefix("--") for param in given if param.is_flag}
-        shorts = {opt[1:] for param in given if not param.is_flag for opt in param.opts if len(opt) == 2}
+        ours = [param for param in self.params if isinstance(param, click.Option) and param.expose_value]
+        switches = {param.opts[-1].removeprefix("--"): param.name for param in ours if param.is_flag}
+        shorts = [opt[1:] for param in ours if not param.is_flag for opt in param.opts if len(opt) == 2]
         plain, off = data.plain_switches(args, switches, shorts)
         try:
             rest = super().parse_args(ctx, plain)
         except click.UsageError as error:
             self._refuse(ctx, error)
-        for name in off:
-            ctx.params[name.replace("-", "_")] = False
+        ctx.params.update({switches[form] or "": False for form in off})
         self._take_settings(ctx)
         return rest
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.at_terminal import run_at_terminal
 from tests.support.commands import SCRIPTS, Home, aws_variables
 from tests.support.proxy import ALWAYS, Proxy, delayed, throttled
+from tests.support.terminal import Terminal
 from vault_exec_backends.local.store import MAX_VALUE_BYTES
 
 CANARY = "canary-value"
@@ -221,10 +221,11 @@ def test_prune_with_nothing_to_delete_does_not_ask(filled: Home) -> None:
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
 def test_prune_asks_at_a_terminal(filled: Home, answer: str, code: int) -> None:
     put(filled, "x.json", {"db_host": CANARY})
-    ended, shown = run_at_terminal(
-        filled, "import", "svc", "x.json", "--prune", answers={"(old, same)": answer}
-    )
-    assert ended == code, shown
+    with Terminal(filled, "import", "svc", "x.json", "--prune") as terminal:
+        terminal.expect("(old, same)")
+        terminal.type(answer)
+        assert terminal.wait() == code
+        shown = terminal.screen
     assert CANARY not in shown
     if code:
         assert "nothing was written" in shown
@@ -235,8 +236,9 @@ def test_prune_asks_at_a_terminal(filled: Home, answer: str, code: int) -> None:
 
 def test_progress_is_for_terminals(home: Home) -> None:
     put(home, "x.json", {"a": "1", "b": "2"})
-    code, shown = run_at_terminal(home, "import", "svc", "x.json")
-    assert code == 0, shown
+    with Terminal(home, "import", "svc", "x.json") as terminal:
+        assert terminal.wait() == 0
+        shown = terminal.screen
     assert "importing 0/2" in shown
     assert "importing 2/2" in shown
     assert shown.endswith(DONE.format(2).replace("\n", "\r\n"))

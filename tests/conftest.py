@@ -19,6 +19,12 @@ def _no_proxy() -> None:
     no_proxy()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_keyring() -> None:
+    """Not the keyring of whoever runs the tests: keyring reads this when it is first imported."""
+    os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A user with an empty home, whose backend is the local store."""
@@ -86,3 +92,19 @@ def s3(moto: object, aws: dict[str, str]) -> object:
     from tests.support.s3 import S3
 
     return S3(moto.url, aws)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def _real_keyring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    from tests.support.keyrings import RealKeyring
+
+    real = RealKeyring(tmp_path_factory.mktemp("keyring"))
+    yield real
+    real.stop()
+
+
+@pytest.fixture
+def real_keyring(_real_keyring: object) -> Iterator[object]:
+    """A keyring that works: this process's own, and for others through its `environ`."""
+    with _real_keyring.in_this_process():  # type: ignore[attr-defined]
+        yield _real_keyring

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import socket
 import threading
 import time
@@ -96,6 +97,13 @@ class Exchange:
         """As if the proxy were not there."""
         self.send(*self.forward())
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the client has gone away in the meantime."""
+        connection = self._handler.connection
+        readable, _, _ = select.select([connection], [], [], 0)
+        return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
+
     def cut(self) -> None:
         """Close the connection without a word."""
         self._handler.connection.shutdown(socket.SHUT_RDWR)
@@ -162,11 +170,13 @@ def done_but(status: int, body: bytes) -> Fault:
 
 
 def delayed(seconds: float) -> Fault:
-    """The answer comes so much later."""
+    """The service does it, and answers, so much later; not at all where the client has gone by then, or it
+    would be done in the middle of another test."""
 
     def fault(exchange: Exchange) -> None:
         time.sleep(seconds)
-        exchange.pass_on()
+        if not exchange.is_abandoned:
+            exchange.pass_on()
 
     return fault
 
@@ -237,6 +247,8 @@ class Proxy:
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"  # botocore waits a second for "100 Continue" before each body
+
             def do_POST(self) -> None:
                 proxy._serve(self, urlsplit(upstream).netloc)
 

@@ -134,7 +134,7 @@ class Bucket:
 
         delimiter: leave out names that have it after the prefix.
         """
-        more = {"Delimiter": delimiter} if delimiter else {}
+        more: dict[str, Any] = {"Delimiter": delimiter} if delimiter else {}
         found = self._client.pages(
             "ListObjectsV2",
             "Contents",

@@ -119,15 +119,21 @@ class Row:
         self.tags = tags
 
     def encoded(self) -> bytes:
-        """All of the row, canonically. Raises TypeError for a row that no store can have."""
-        return encode(
+        """All of the row, as `encode` has it. Raises TypeError for a row that no store can have."""
+        # In one step: this is half of what a service of many keys costs.
+        return b"%d:%b,%x;%x;%x;%d:%b,%d:%b,%d:%b,%d:%b," % (
+            len(self.key),
             self.key,
             self.version,
             self.deleted,
             self.created,
+            len(self.created_by),
             self.created_by,
+            len(self.sealed),
             self.sealed,
+            len(self.past),
             self.past,
+            len(self.tags),
             self.tags,
         )
 
@@ -144,7 +150,7 @@ class Service:
     deleted. rows: by key, sorted.
     """
 
-    __slots__ = ("generation", "live", "manifest", "name", "path", "rows")
+    __slots__ = ("_value", "generation", "live", "manifest", "name", "path", "rows")
 
     def __init__(
         self, path: str, name: str, generation: int, live: int, manifest: bytes, rows: dict[bytes, Row]
@@ -155,6 +161,7 @@ class Service:
         self.live = live
         self.manifest = manifest
         self.rows = rows
+        self._value = encode(b"value", name.encode())
 
     def check(self, sealer: Sealer) -> None:
         """Raise DamagedStoreError unless these are the rows that the last write left."""
@@ -233,7 +240,14 @@ class Service:
         return encode(b"manifest", self.name.encode(), self.generation, self.live)
 
     def _about_value(self, row: Row) -> bytes:
-        return encode(b"value", self.name.encode(), row.key, row.version, row.created, row.created_by)
+        return self._value + b"%d:%b,%x;%x;%d:%b," % (
+            len(row.key),
+            row.key,
+            row.version,
+            row.created,
+            len(row.created_by),
+            row.created_by,
+        )
 
     def _about_tags(self, row: Row) -> bytes:
         return encode(b"tags", self.name.encode(), row.key)

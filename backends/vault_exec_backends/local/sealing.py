@@ -66,10 +66,7 @@ def decode(encoded: bytes) -> list[bytes]:
 
 def digest(rows: Iterable[bytes]) -> bytes:
     """SHA-256 over the canonical encodings of rows, in their order."""
-    running = sha256()
-    for row in rows:
-        running.update(row)
-    return running.digest()
+    return sha256(b"".join(rows)).digest()
 
 
 def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:

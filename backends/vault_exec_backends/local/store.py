@@ -55,7 +55,7 @@ class LocalStore(Store):
     (`services`, `secrets`) check it too, unless somebody would have to type a passphrase for that.
     """
 
-    __slots__ = ("_context", "_database", "_identity", "_keys", "_sealer")
+    __slots__ = ("_context", "_database", "_identity", "_keys", "_sealer", "_user")
 
     name = "local"
     features = Features(
@@ -75,6 +75,7 @@ class LocalStore(Store):
         self._keys = Keys(context, self._database.path)
         self._identity = b""  # of the header that _sealer is of
         self._sealer: Sealer | None = None
+        self._user = b""
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -175,7 +176,7 @@ class LocalStore(Store):
                 )
             if live and skip_unchanged and found.value(sealer, live) == value.encode():
                 return live.version
-            row = _write(records, sealer, found, key, value, tags or {})
+            row = self._written(records, sealer, found, key, value, tags or {})
             records.save_service(sealer, found, [row])
             return row.version
 
@@ -192,7 +193,9 @@ class LocalStore(Store):
         written: Callable[[str], None] = _silent,
     ) -> None:
         def change(records: Records, sealer: Sealer, found: Service) -> None:
-            rows = [_write(records, sealer, found, key, value, tags or {}) for key, value in values.items()]
+            rows = [
+                self._written(records, sealer, found, key, value, tags or {}) for key, value in values.items()
+            ]
             records.save_service(sealer, found, rows)
 
         if values:
@@ -203,7 +206,7 @@ class LocalStore(Store):
     def delete(self, service: str, key: str) -> None:
         def change(records: Records, sealer: Sealer, found: Service) -> None:
             row = self._living(found, key)
-            records.save_service(sealer, found, [_end(records, found, row)])
+            records.save_service(sealer, found, [self._ended(records, found, row)])
 
         self._change(service, change, missing=self._no_secret(service, key))
 
@@ -214,7 +217,7 @@ class LocalStore(Store):
         wanted = {key.encode() for key in keys}
 
         def change(records: Records, sealer: Sealer, found: Service) -> None:
-            rows = [_end(records, found, row) for row in found.living() if row.key in wanted]
+            rows = [self._ended(records, found, row) for row in found.living() if row.key in wanted]
             if rows:
                 records.save_service(sealer, found, rows)
 
@@ -400,6 +403,44 @@ class LocalStore(Store):
             self._tell("made the store", made[-1])
         return result
 
+    def _written(
+        self,
+        records: Records,
+        sealer: Sealer,
+        found: Service,
+        key: str,
+        value: str,
+        tags: Mapping[str, str],
+    ) -> Row:
+        """The row of a new version of the key; its past is stored. tags: for a key that is new."""
+        row = self._new_row(key.encode(), 1)
+        current = found.row(key)
+        if current is not None:
+            row.version = current.version + 1
+            row.past = chain(current.past, [current.ended()])
+            row.tags = current.tags
+            records.save_past(found, current.ended())
+        if current is None or current.deleted:
+            found.seal_tags(sealer, row, tags)
+        found.seal_value(sealer, row, value.encode())
+        return row
+
+    def _ended(self, records: Records, found: Service, current: Row) -> Row:
+        """The row that ends the key; the values of all its versions are gone."""
+        pasts = records.pasts(found, current.key.decode())
+        found.check_pasts(pasts, current.key.decode())
+        rows = [row.ended(gone=True) for row in [*pasts.get(current.key, ()), current]]
+        for row in rows:
+            records.save_past(found, row)
+        end = self._new_row(current.key, current.version)
+        end.deleted = 1
+        end.past = chain(b"", rows)
+        return end
+
+    def _new_row(self, key: bytes, version: int) -> Row:
+        self._user = self._user or _user()
+        return Row(key, version, 0, time_ns() // 1000, self._user, b"")
+
     def _make(self, records: Records, plan: Plan) -> Header:
         """Make the header of a new store, its wrapping key first."""
         data = os.urandom(KEY_BYTES)
@@ -469,35 +510,6 @@ def store_path(environ: Mapping[str, str]) -> str:
     return os.path.abspath(base + "/vault-exec/store.db")
 
 
-def _write(
-    records: Records, sealer: Sealer, found: Service, key: str, value: str, tags: Mapping[str, str]
-) -> Row:
-    """The row of a new version of the key; its past is stored. tags: for a key that is new."""
-    now, user = _now_and_user()
-    row = Row(key.encode(), 1, 0, now, user, b"")
-    current = found.row(key)
-    if current is not None:
-        row.version = current.version + 1
-        row.past = chain(current.past, [current.ended()])
-        row.tags = current.tags
-        records.save_past(found, current.ended())
-    if current is None or current.deleted:
-        found.seal_tags(sealer, row, tags)
-    found.seal_value(sealer, row, value.encode())
-    return row
-
-
-def _end(records: Records, found: Service, current: Row) -> Row:
-    """The row that ends the key; the values of all its versions are gone."""
-    pasts = records.pasts(found, current.key.decode())
-    found.check_pasts(pasts, current.key.decode())
-    rows = [row.ended(gone=True) for row in [*pasts.get(current.key, ()), current]]
-    for row in rows:
-        records.save_past(found, row)
-    now, user = _now_and_user()
-    return Row(current.key, current.version, 1, now, user, b"", chain(b"", rows))
-
-
 def _seal_anew(records: Records, old: Sealer, new: Sealer) -> None:
     """Seal all that is in the store under the new key, after all of it was checked under the old one."""
     catalogue = records.catalogue()
@@ -521,15 +533,15 @@ def _seal_anew(records: Records, old: Sealer, new: Sealer) -> None:
     records.save_catalogue(new, catalogue.names)
 
 
-def _now_and_user() -> tuple[int, bytes]:
-    """The time, in microseconds since 1970, and `user@host`."""
+def _user() -> bytes:
+    """Who writes: `user@host`."""
     import pwd
 
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container's user may have no name
         user = str(os.geteuid())
-    return time_ns() // 1000, f"{user}@{os.uname().nodename}".encode("utf-8", "replace")
+    return f"{user}@{os.uname().nodename}".encode("utf-8", "replace")
 
 
 def _secret(found: Service, row: Row, value: str | None) -> Secret:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.aws import Carriers, Told, context
 from vault_exec.checked import CheckedStore
 from vault_exec.store import Context
-from vault_exec_backends.aws.client import Client
+from vault_exec_backends.aws.caller import Caller
 from vault_exec_backends.s3.store import S3Store
 from vault_exec_backends.s3_kms import S3KmsStore
 
@@ -18,22 +20,20 @@ ALIAS = "alias/parameter_store_key"
 _STORES = {"s3": S3Store, "s3-kms": S3KmsStore}
 _CARRIERS = Carriers()
 _CLIENTS: dict[str, Any] = {}
+_WARM: set[tuple[str, str]] = set()
 
 
-class SharedCaller:
-    """Who writes, asked of STS through the carriers that all stores of a test run share."""
-
-    def __init__(self, context: Context) -> None:
-        self._client: Client = _CARRIERS.connect("sts", context)
-        self._arn = ""
-
-    def arn(self) -> str:
-        self._arn = self._arn or self._client.call("GetCallerIdentity", about="who writes")["Arn"]
-        return self._arn
+def index_of(backend: str, service: str, alias: str = ALIAS) -> str:
+    """The index that the backend writes to."""
+    return (
+        f"{service}/__latest.json"
+        if backend == "s3"
+        else f"{service}/__kms_{alias.replace('/', '_')}__latest.json"
+    )
 
 
 class S3:
-    """The bucket `BUCKET`, empty. The stores reach it as `environ` says, so perhaps through a proxy."""
+    """The bucket `BUCKET` on the server at `url`. Its stores go by `environ`, perhaps through a proxy."""
 
     def __init__(self, url: str, environ: dict[str, str]) -> None:
         self._environ = environ
@@ -47,8 +47,24 @@ class S3:
     def open(self, backend: str = "s3", told: Told | None = None, **options: Any) -> CheckedStore:
         """A store on the bucket, checked as the program's stores are. options: settings, `_` for `-`."""
         around = context(backend, self._environ, told, **{"backend_s3_bucket": BUCKET, **options})
-        store = _STORES[backend](around, _CARRIERS.connect("s3", around), SharedCaller(around))
-        return CheckedStore(store, around)
+        for service in ("s3", "sts"):
+            self._warm_up(service, around)
+        caller = Caller(around, _CARRIERS.connect)
+        return CheckedStore(_STORES[backend](around, _CARRIERS.connect("s3", around), caller), around)
+
+    def _warm_up(self, service: str, around: Context) -> None:
+        """botocore takes its endpoint from this process's environment when a carrier is first used."""
+        url = self._environ["AWS_ENDPOINT_URL"]
+        if (service, url) in _WARM:
+            return
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", url)
+            client = _CARRIERS.connect(service, around)
+            if service == "s3":
+                client.call("ListObjectsV2", about="", Bucket=BUCKET)
+            else:
+                client.call("GetCallerIdentity", about="")
+        _WARM.add((service, url))
 
     def names(self, prefix: str = "") -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)

@@ -104,7 +104,7 @@ class SaysNotFoundOnError(Liar):
 class Spoils(Liar):
     """Writes something else than it was given."""
 
-    caught_by = ("test_a_value_is_kept_byte_for_byte",)
+    caught_by = ("test_values_are_kept_byte_for_byte",)
 
     def spoil(self, value: str) -> str:
         raise NotImplementedError
@@ -401,7 +401,7 @@ class WritesUntilAValueIsRefused(Liar):
 
 
 class RefusesAfterTheWrite(Liar):
-    caught_by = ("test_a_value_is_kept_byte_for_byte",)
+    caught_by = ("test_values_are_kept_byte_for_byte",)
     refused_values = frozenset(["template"])
 
     def write(self, service: str, key: str, value: str, **options: object) -> int:

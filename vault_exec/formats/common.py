@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from vault_exec.errors import FormatError
 from vault_exec.names import is_shell_name, shown, variable_name
 
 Note = Callable[[str], None]
+
+_EXEC_NAME = re.compile(r"[A-Za-z0-9_.]+")
 
 
 def silent(text: str) -> None:
@@ -72,8 +75,16 @@ def shell_variables(format_name: str, values: Mapping[str, str]) -> list[tuple[s
     return variables(format_name, values, shell_name, is_shell_name)
 
 
+def is_exec_name(name: str) -> bool:
+    """Whether an allowed key gives this name. That of a foreign key could end a line and begin another."""
+    return bool(_EXEC_NAME.fullmatch(name))
+
+
 def exec_variables(
-    format_name: str, values: Mapping[str, str], style: str, is_name: Callable[[str], bool]
+    format_name: str,
+    values: Mapping[str, str],
+    style: str,
+    is_name: Callable[[str], bool] = is_exec_name,
 ) -> list[tuple[str, str, str]]:
     """`variables` with the names that exec gives in this style."""
     return variables(format_name, values, lambda key: variable_name(key, style), is_name)

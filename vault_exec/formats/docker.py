@@ -15,7 +15,7 @@ _MAX_LINE_BYTES = 64 * 1024 - 1
 
 
 def dump(values: Mapping[str, str], options: Options) -> str:
-    named = exec_variables("docker", values, options.style, bool)
+    named = exec_variables("docker", values, options.style)
     return "".join([_line(key, name, value) for key, name, value in named])
 
 

@@ -15,7 +15,7 @@ from vault_exec.names import shown
 
 
 def dump(values: Mapping[str, str], options: Options) -> str:
-    named = exec_variables("github-env", values, options.style, bool)
+    named = exec_variables("github-env", values, options.style)
     if named:
         options.note("github-env: logs of the job show these values unless they are masked with ::add-mask::")
     return "".join([_block(key, name, value) for key, name, value in named])

@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
 from vault_exec.errors import FormatError
-from vault_exec.formats.common import Options, exec_variables
+from vault_exec.formats.common import Options, exec_variables, is_exec_name
 from vault_exec.names import DIGITS, fold, shown
 
 _MAX_NAME = 253
@@ -53,4 +53,10 @@ def _object_name(services: Sequence[str]) -> str:
 
 def _is_name(name: str) -> bool:
     """What both a key (IsConfigMapKey) and a variable of `envFrom` (IsEnvVarName) may be called."""
-    return len(name) <= _MAX_NAME and name[0] not in DIGITS and name != "." and not name.startswith("..")
+    return (
+        is_exec_name(name)
+        and len(name) <= _MAX_NAME
+        and name[0] not in DIGITS
+        and name != "."
+        and not name.startswith("..")
+    )

@@ -7,7 +7,10 @@ import sys
 from importlib import import_module
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.support.formats import examples, values
 from vault_exec import formats
 from vault_exec.errors import FormatError, UsageError
 
@@ -104,6 +107,23 @@ def test_what_holds_only_a_shells_names_has_them_in_both_styles(name: str) -> No
     values = {"dot.ted-key": "x"}
     for style in ("posix", "chamber"):
         assert "DOT_TED_KEY" in formats.dump(name, values, formats.Options(style=style))
+
+
+@pytest.mark.parametrize("key", ["a b", "a=b", "a\nB=evil", "a<<x", "\u00e9", "", "a\0"])
+@pytest.mark.parametrize("name", ["docker", "k8s-secret", "github-env"])
+def test_a_foreign_key_cannot_leave_its_line(name: str, key: str) -> None:
+    with pytest.raises(FormatError, match=f"{name} cannot hold"):
+        formats.dump(name, {key: "x"}, formats.Options(("svc",), "chamber"))
+
+
+@pytest.mark.parametrize("name", [name for name in formats.READABLE if name != "dotenv"])
+@examples()
+@given(secrets=st.dictionaries(values, values, max_size=3))
+def test_where_keys_are_kept_any_key_reads_back(name: str, secrets: dict[str, str]) -> None:
+    secrets = {
+        key.lstrip("\ufeff"): value for key, value in secrets.items()
+    }  # at the beginning of a file it is none
+    assert formats.load(name, formats.dump(name, secrets)) == secrets
 
 
 def test_a_format_is_loaded_when_it_is_named_and_yaml_only_by_reading() -> None:

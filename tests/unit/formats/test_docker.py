@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any
 
@@ -64,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes, status: int = 200) -> None:
         self.send_response(status)
-        self.send_header("Api-Version", "1.41")
+        self.send_header("Api-Version", "1.44")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -78,12 +79,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    path = tmp_path_factory.mktemp("docker", numbered=True) / "s"
-    daemon = Daemon(path)
-    yield daemon
-    daemon.shutdown()
-    daemon.server_close()
+def daemon() -> Iterator[Daemon]:
+    with TemporaryDirectory(dir="/tmp") as folder:  # the path of a socket must be short
+        daemon = Daemon(Path(folder) / "socket")
+        yield daemon
+        daemon.shutdown()
+        daemon.server_close()
 
 
 def docker_create(daemon: Daemon, text: str, folder: Path) -> subprocess.CompletedProcess[bytes]:

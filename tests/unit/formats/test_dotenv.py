@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -102,9 +103,10 @@ def test_the_npm_package_reads_what_the_readme_says(node_dotenv: Reader, secrets
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Reader]:
-    reader = Reader(tool("node"), READER)
-    if reader.read("A=1\n") != {"A": "1"}:
-        missing("node is too old for util.parseEnv (20.12)")
+    program = tool("node")
+    if subprocess.run([program, "-e", "process.exit(require('util').parseEnv ? 0 : 1)"]).returncode:
+        missing("node is older than 20.12, which has util.parseEnv")
+    reader = Reader(program, READER)
     yield reader
     reader.stop()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from _thread import allocate_lock
+from errno import EACCES, EPERM, EROFS
 from time import monotonic, sleep
 
 from vault_exec.errors import (
@@ -142,7 +143,7 @@ class Database:
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            if _code(error) & 0xFF not in _NOT_ALLOWED:
+            if _code(error) & 0xFF not in (*_NOT_ALLOWED, sqlite3.SQLITE_IOERR):
                 raise
             raise DamagedStoreError(
                 f"the store {self.path} was left by an interrupted write, which cannot be undone from here",
@@ -212,7 +213,8 @@ class Database:
                 f"the store {self.path} cannot be {what}: a part of its path is a file, not a folder",
                 hint="name another place with VAULT_EXEC_STORE",
             )
-        return AccessDeniedError(
+        kind = AccessDeniedError if error.errno in (EACCES, EPERM, EROFS) else UnreachableError
+        return kind(
             f"the store {self.path} cannot be {what}: {error.strerror}",
             hint="check who may use the file and its folder, or name another place with VAULT_EXEC_STORE",
         )
@@ -231,7 +233,7 @@ class Database:
         if code in _NOT_ALLOWED:
             return AccessDeniedError(
                 f"the store {self.path} cannot be {what}: the file or its folder does not allow it",
-                hint="both must be writable: SQLite writes a journal beside the file",
+                hint="check who may use the file; to write, its folder must be writable too, for the journal",
             )
         if code == sqlite3.SQLITE_FULL:
             return UnreachableError(

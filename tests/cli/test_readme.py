@@ -7,14 +7,17 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+import urllib.request
+from collections.abc import Iterable
 
 import pytest
 
 from tests.support.commands import Home
+from tests.support.moto import Moto
 from tests.support.reference import README, with_reference
-from vault_exec import settings
+from vault_exec import registry, settings
 from vault_exec.formats import FORMATS, READABLE
+from vault_exec.store import Context
 
 TEXT = README.read_text(encoding="utf-8")
 
@@ -130,12 +133,20 @@ def test_the_store_configuration_can_be_read_by_who_writes() -> None:
     assert "ssm:GetParameters" in allowed(CHANGE, CONFIG)
 
 
-READING = (
-    ("exec", "svc", "--", "true"),
-    ("exec", "svc:stable", "--", "true"),
-    ("env", "svc"),
-    ("export", "svc"),
-)
+def calls(home: Home, commands: Iterable[tuple[str, ...]]) -> set[str]:
+    """The permissions for the calls that `chamber` makes for these commands, as --verbose tells them."""
+    called = set()
+    for command in commands:
+        result = home.run("--verbose", *command, program="chamber")
+        assert result.code == 0, f"{command}: {result.err}"
+        made = set(re.findall(r"^chamber: (\w+:\w+) ", result.err, flags=re.MULTILINE))
+        assert made, f"{command} made no call: {result.err}"
+        called |= made
+    return {"s3:ListBucket" if call == "s3:ListObjectsV2" else call for call in called}
+
+
+READING_ANYWHERE = (("exec", "svc", "--", "true"), ("env", "svc"), ("export", "svc"))
+READING = (*READING_ANYWHERE, ("exec", "svc:stable", "--", "true"))
 AUDITING = (
     ("history", "svc"),
     ("history", "svc", "key"),
@@ -174,17 +185,37 @@ def test_a_policy_allows_the_calls_of_its_commands(
     (aws_home.path / "import.json").write_text('{"imported": "value"}')
     for arguments in (("write", "svc", "key", "value"), ("label", "svc", "key", "stable")):
         assert aws_home.run(*arguments, program="chamber").code == 0
-    called = set()
-    for command in commands:
-        result = aws_home.run("--verbose", *command, program="chamber")
-        assert result.code == 0, f"{command}: {result.err}"
-        calls = set(re.findall(r"^chamber: (\w+:\w+) ", result.err, flags=re.MULTILINE))
-        assert calls, f"{command} made no call: {result.err}"
-        called |= calls
+    called = calls(aws_home, commands)
     actions = allowed(policy, PARAMETER)
     assert called <= actions
     # And no more than that, but for what a call does on the side: PutParameter adds tags.
     assert actions - called <= {"ssm:AddTagsToResource"}
+
+
+OTHER_STORES = {
+    name: [set(re.findall(r"`(\w+:\w+)`", cell)) for cell in cells]
+    for name, *cells in re.findall(r"^\| `([\w-]+)` \| (.*:.*) \| (.*:.*) \|$", TEXT, flags=re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("backend", ["s3", "s3-kms", "secretsmanager"])
+def test_the_other_stores_need_what_is_said(aws_home: Home, moto: Moto, backend: str) -> None:
+    bucket = urllib.request.Request(f"{moto.url}/secrets-bucket", method="PUT")
+    urllib.request.urlopen(bucket).close()
+    aws_home.set(CHAMBER_SECRET_BACKEND=backend, CHAMBER_S3_BUCKET="secrets-bucket")
+    run, change = OTHER_STORES[backend]
+    changing = calls(aws_home, [("write", "svc", "key", "v1"), ("write", "svc", "key", "v2")])
+    assert calls(aws_home, READING_ANYWHERE) == run - {"kms:Decrypt"}
+    changing |= calls(
+        aws_home,
+        [
+            ("history", "svc"),
+            ("list-services",),
+            *([("tag", "write", "svc", "key", "team=b", "--delete-other-tags")] if "s3" in backend else []),
+            ("delete", "svc", "key"),
+        ],
+    )
+    assert changing - {"sts:GetCallerIdentity"} == (run | change) - {"kms:Decrypt", "kms:GenerateDataKey"}
 
 
 # -- tables and reference -------------------------------------------------------------------------------
@@ -198,9 +229,21 @@ def test_the_configuration_example_is_one() -> None:
 def test_every_setting_with_a_variable_is_told() -> None:
     table = section("## Settings")
     for setting in settings.TABLE:
-        if setting.name != "backend-s3-bucket":  # no S3 yet
-            for variable in setting.variables:
-                assert f"`{variable}`" in table
+        for variable in setting.variables:
+            assert f"`{variable}`" in table
+
+
+def test_every_store_is_told_with_what_it_can() -> None:
+    rows = re.findall(r"^\| `([a-z0-9][\w-]*)` \|[^|]*\|(.*)\|$", section("## Stores"), flags=re.MULTILINE)
+    told = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+    assert list(told) == list(registry.BUILT_IN)
+    environ = {"AWS_REGION": "us-east-1", "HOME": "/nonexistent", "CHAMBER_S3_BUCKET": "bucket"}
+    for name, cells in told.items():
+        store = registry.open_store(Context(settings.load({"backend": name}, environ), environ))
+        can = store.features
+        plain = [can.history, can.deletions, can.tags, can.labels, can.empty_values]
+        swap = "yes" if can.compare_and_swap else "only 0" if can.writable else ""
+        assert cells == ["yes" if it else "" for it in plain] + [swap], name
 
 
 def test_every_format_is_told() -> None:
@@ -218,4 +261,4 @@ def test_every_link_inside_leads_somewhere() -> None:
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", TEXT)) <= anchors
     for path in re.findall(r"\]\((?!#|\w+:)([^)]*)\)", TEXT):
-        assert (Path(README).parent / path).exists(), path
+        assert (README.parent / path.partition("#")[0]).exists(), path

@@ -104,6 +104,13 @@ def test_an_export_imports_as_it_was(filled: Home) -> None:
         assert stored(filled, f"copy-{name}") == stored(filled)
 
 
+def test_a_dotenv_export_finds_its_keys_again(filled: Home) -> None:
+    assert filled.run("export", "svc", "-f", "dotenv", "-o", "copy.env").code == 0
+    done = filled.run("import", "svc", "copy.env", "--prune")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "Successfully imported 3 secrets (3 of them unchanged, not rewritten)\n"
+
+
 def test_keys_stay_as_they_are_spelled_unless_they_are_normalised(home: Home) -> None:
     put(home, "x.json", {"DB_USER": "root", "Api-Key": "x"})
     assert home.run("import", "exact", "x.json").code == 0

@@ -76,9 +76,7 @@ def command(
         if dry_run:
             app.write(_table(plan))
             return
-        for step in plan.steps:
-            if step.given != step.key:
-                app.note(f"{_spelling(step)}: they are the same variable; --exact-key keeps both")
+        _tell_of_other_spellings(app, plan)
         if plan.deletes and not yes:
             _ask(service, plan.deletes)
         _apply(app, store, service, plan, new_tags)
@@ -133,6 +131,12 @@ def _table(plan: Plan) -> str:
 
 def _spelling(step: Step) -> str:
     return step.key if step.given == step.key else f"{step.given} → {step.key}"
+
+
+def _tell_of_other_spellings(app: App, plan: Plan) -> None:
+    others = [_spelling(step) for step in plan.steps if step.given != step.key and step.key in plan.writes]
+    if others:
+        app.note(f"updates the keys that are the same variables: {', '.join(others)}; --exact-key keeps both")
 
 
 def _ask(service: str, keys: list[str]) -> None:

@@ -15,6 +15,7 @@ from tests.support.report import EXPECTED
 ROOT = Path(__file__).parents[2]
 
 STORE = """
+import pytest
 from tests.support.memory import MemoryContract, MemoryStore
 
 class Store(MemoryStore):
@@ -22,6 +23,10 @@ class Store(MemoryStore):
 
 class TestIt(MemoryContract):
     kind = Store
+
+    @pytest.fixture
+    def variant(self):
+        return "{variant}"
 """
 
 SKIPPED = """
@@ -38,8 +43,9 @@ class Project:
     def __init__(self, folder: Path, *names: str) -> None:
         self.folder = folder
         (folder / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
-        for name in names:
-            self.add(f"tests/contract/test_{name}.py", STORE.format(name=name))
+        for number, store in enumerate(names):
+            name, _, variant = store.rstrip(")").partition(" (")
+            self.add(f"tests/contract/test_{number}.py", STORE.format(name=name, variant=variant))
 
     def add(self, path: str, text: str) -> None:
         file = self.folder / path
@@ -65,7 +71,9 @@ def test_a_run_names_the_stores_and_the_skips(tmp_path: Path, workers: tuple[str
     code, text = project.run(*workers)
     assert code == 0, text
     for name in EXPECTED:
-        assert re.search(rf"^{name}: [1-9]\d+ passed; does not have: environ$", text, re.MULTILINE), text
+        assert re.search(
+            rf"^{re.escape(name)}: [1-9]\d+ passed; does not have: environ$", text, re.MULTILINE
+        ), text
     assert "tests/unit/test_other.py::test_that_cannot_run: Skipped: no such machine here" in text
 
 
@@ -79,11 +87,20 @@ def test_a_skip_in_the_contract_fails_the_run(tmp_path: Path, workers: tuple[str
 
 
 def test_a_backend_that_did_not_run_fails_a_whole_run(tmp_path: Path) -> None:
-    project = Project(tmp_path, *EXPECTED[1:])
+    project = Project(tmp_path, *EXPECTED[1:-1])
     for arguments in ((), ("tests/contract",)):
         code, text = project.run(*arguments)
         assert code == 1, text
-        assert f"FAILED: the contract did not run on {EXPECTED[0]}\n" in text
+        told = [line for line in text.splitlines() if line.startswith("FAILED: ")]
+        assert told == [f"FAILED: the contract did not run on {name}" for name in (EXPECTED[0], EXPECTED[-1])]
+
+
+def test_a_store_may_say_more_about_itself(tmp_path: Path) -> None:
+    assert "local (keyring)" in EXPECTED
+    named = [store.replace("(keyring)", "(keyring: in a file)") for store in EXPECTED]
+    code, text = Project(tmp_path, *named).run()
+    assert code == 0, text
+    assert "\nlocal (keyring: in a file): " in text
 
 
 def test_a_part_of_the_tests_may_leave_backends_out(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from tests.support.aws import Carriers, context
+from tests.support.proxy import ALWAYS, Proxy, denied
 from vault_exec.checked import CheckedStore
 from vault_exec.store import Store
 from vault_exec.testing import StoreContract
@@ -31,3 +32,13 @@ class TestSsm(StoreContract):
     @pytest.fixture
     def environ(self, aws: dict[str, str]) -> Mapping[str, str]:
         return {**aws, "VAULT_EXEC_BACKEND": "ssm"}
+
+    @pytest.fixture
+    def damage(self, proxy: Proxy) -> Callable[[str, str], None]:
+        """Every page after the first is refused."""
+
+        def damage(service: str, key: str) -> None:
+            for operation in ("GetParametersByPath", "DescribeParameters"):
+                proxy.spoil(operation, denied, nth=2, times=ALWAYS)
+
+        return damage

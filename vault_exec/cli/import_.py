@@ -25,7 +25,9 @@ Write the secrets of FILE (-: standard input) to a service. Values that are ther
 again, and a key that is the same variable as a key of the service updates that one.
 
 All names and values are checked before the first is written. An import that was interrupted can be repeated:
-it writes what is missing.
+it writes what is missing. The number it prints counts the secrets of the file, as chamber's does.
+
+--prune asks on the terminal before anything is written; where there is none, it needs --yes.
 """
 
 

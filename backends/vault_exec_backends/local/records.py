@@ -407,6 +407,15 @@ class Records:
 
     # -- the catalogue ----------------------------------------------------------------------------------
 
+    def check_no_strays(self) -> None:
+        """Raise DamagedStoreError for rows of a service that the catalogue does not have."""
+        for table in ("secrets", "history"):
+            stray = self._connection.execute(
+                f"SELECT 1 FROM {table} WHERE service NOT IN (SELECT name FROM services)"  # noqa: S608
+            )
+            if stray.fetchone():
+                raise damaged(self.path, "it has rows of a service that it has not")
+
     def catalogue(self) -> Catalogue:
         """The catalogue of services."""
         rows = self._connection.execute("SELECT name FROM services ORDER BY name")

@@ -514,6 +514,7 @@ def _seal_anew(records: Records, old: Sealer, new: Sealer) -> None:
     """Seal all that is in the store under the new key, after all of it was checked under the old one."""
     catalogue = records.catalogue()
     catalogue.check(old)
+    records.check_no_strays()
     for name in catalogue.names:
         found = records.service(name.decode())
         pasts = records.pasts(found)

@@ -97,7 +97,7 @@ class Database:
                     raise
             self._roll_back()
             return self._read(work)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error, "read") from None
 
     def write(self, work: Callable[[Records, bool], T]) -> T:
@@ -121,7 +121,7 @@ class Database:
                 return done
             finally:
                 connection.close()  # which rolls back what is not committed
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error, "written") from None
 
     # -- transactions -----------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Database:
             hint="check who may use the file and its folder, or name another place with VAULT_EXEC_STORE",
         )
 
-    def _translated(self, error: sqlite3.Error, what: str) -> VaultExecError:
+    def _translated(self, error: Exception, what: str) -> VaultExecError:
         code = _code(error) & 0xFF
         if os.path.isdir(self.path):
             return ConfigError(
@@ -247,8 +247,9 @@ class Database:
 _NOT_ALLOWED = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
 
 
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's extended result code; 0 where Python itself refused what the file holds."""
+def _code(error: Exception) -> int:
+    """SQLite's extended result code; 0 where Python refused what the file holds, or could not even say how
+    SQLite put it (a message that quotes a name that is no text)."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code
 

@@ -378,14 +378,19 @@ class LocalStore(Store):
         def work(records: Records, new: bool) -> T:
             if new:
                 made.append(self._make(records, self._keys.plan(None)))
-            sealer = self._known(records.header())
-            if sealer is None:
-                raise _KeyChanged
-            found = records.service(service)
-            found.check(sealer)
-            if not found.generation:
-                records.catalogue().check(sealer, without=service)
-            return change(records, sealer, found)
+            try:
+                sealer = self._known(records.header())
+                if sealer is None:
+                    raise _KeyChanged
+                found = records.service(service)
+                found.check(sealer)
+                if not found.generation:
+                    records.catalogue().check(sealer, without=service)
+                return change(records, sealer, found)
+            except BaseException:
+                if new:
+                    self._keys.forget(made[0])  # before the commit: nothing needs it
+                raise
 
         while True:
             # The key is looked for before the lock is taken: that may take a person's time.
@@ -400,7 +405,7 @@ class LocalStore(Store):
             except _KeyChanged:
                 continue
         if made:
-            self._tell("made the store", made[-1])
+            self._tell("made the store", made[0])
         return result
 
     def _written(

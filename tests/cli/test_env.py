@@ -109,3 +109,12 @@ def test_a_label_is_read_where_the_store_has_labels(aws_home: Home, moto: object
     allowed = run("env", "svc:Blue", "--allow-unlabelled")
     assert allowed.out == "export KEY=old\n"
     assert "unlabelled" in allowed.err
+
+
+def test_names_that_keep_their_case_are_two_variables(tmp_path: Path) -> None:
+    home = fill(Home(tmp_path), {"first": {"name": "lower"}, "second": {"NAME": "upper"}})
+    kept = home.run("env", "-p", "first", "second")
+    assert (kept.code, kept.out, kept.err) == (0, "export NAME=upper\nexport name=lower\n", "")
+    folded = home.run("env", "first", "second")
+    assert folded.out == "export NAME=upper\n"
+    assert folded.err == "warning: service second overwriting environment variable NAME\n"

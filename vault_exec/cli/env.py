@@ -24,8 +24,10 @@ from vault_exec.formats.common import shell_name
 def command(app: App, services: tuple[str, ...], preserve_case: bool, escape_strings: bool) -> None:
     """Print the secrets of services as `export NAME=value` lines for a shell."""
 
-    def overridden(service: str, key: str) -> str:
-        return f"service {service} overwriting environment variable {shell_name(key)}"
+    name_of = shell.variable_in_case if preserve_case else shell_name
 
-    values = several.load(app, services, same=shell_name, overridden=overridden)
+    def overridden(service: str, key: str) -> str:
+        return f"service {service} overwriting environment variable {name_of(key)}"
+
+    values = several.load(app, services, same=name_of, overridden=overridden)
     app.write(shell.env(values, preserve_case=preserve_case, escape_strings=escape_strings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from vault_exec.formats.common import Options, shell_variables, variables
+from vault_exec.formats.common import Options, shell_name, variables
 from vault_exec.names import is_shell_name
 
 _BARE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
@@ -29,12 +29,14 @@ def env(values: Mapping[str, str], *, preserve_case: bool = False, escape_string
 
     Raises FormatError for a name that sh cannot use, and for two keys with one name.
     """
-    if preserve_case:
-        named = variables("sh", values, lambda key: _NOT_IN_NAMES.sub("_", key), is_shell_name)
-    else:
-        named = shell_variables("sh", values)
+    named = variables("sh", values, variable_in_case if preserve_case else shell_name, is_shell_name)
     rendered = _in_double_quotes if escape_strings else _word
     return "".join([f"export {name}={rendered(value)}\n" for _, name, value in named])
+
+
+def variable_in_case(key: str) -> str:
+    """The variable of a key that keeps its case."""
+    return _NOT_IN_NAMES.sub("_", key)
 
 
 def _word(value: str) -> str:

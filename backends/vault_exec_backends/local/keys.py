@@ -119,7 +119,7 @@ class Keys:
         variable = self._set(PASSPHRASE)
         if variable:
             return self._given(variable), f"the passphrase from {variable}"
-        return self._asked(f"Passphrase of {self._store_path}: "), "the passphrase"
+        return self._asked(f"passphrase of {self._store_path} (not shown)"), "the passphrase"
 
     def _known_key(self, header: Header) -> tuple[bytes, str]:
         variable = self._set(ENVIRONMENT)
@@ -299,8 +299,8 @@ class Keys:
         return os.fsencode(passphrase)
 
     def _new_passphrase(self) -> bytes:
-        first = self._asked(f"New passphrase of {self._store_path}: ")
-        if first != self._asked("The same again: "):
+        first = self._asked(f"new passphrase of {self._store_path} (not shown)")
+        if first != self._asked("the same again (not shown)"):
             raise UsageError("the two passphrases are not the same", hint="nothing was changed; try again")
         return first
 

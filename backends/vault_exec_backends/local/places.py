@@ -184,8 +184,8 @@ def check_apart(path: str, store_path: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     if os.path.dirname(os.path.realpath(store_path)) in (folder, os.path.dirname(folder)):
         raise ConfigError(
-            f"the key file {path} is in the folder of the store {store_path}: who copies one has both",
-            hint="keep them apart; VAULT_EXEC_STORE and VAULT_EXEC_KEY_FILE say where they are",
+            f"{path} is in the folder of the store {store_path}, which it opens: who copies one has both",
+            hint="keep them apart; VAULT_EXEC_STORE says where the store is, VAULT_EXEC_KEY_FILE the key",
         )
 
 

@@ -4,16 +4,18 @@
 # Both stages have the same base: a virtual environment belongs to the Python that made it.
 FROM python:3.13-slim-trixie AS build
 WORKDIR /src
-ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+ARG PIP_INDEX_URL
+ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 
 COPY requirements/runtime.txt requirements/build.txt requirements/
 RUN python -m venv --without-pip /opt/vault-exec \
- && pip --python /opt/vault-exec/bin/python install --require-hashes --requirement requirements/runtime.txt \
+ && pip --python /opt/vault-exec/bin/python install --no-compile --require-hashes \
+      --requirement requirements/runtime.txt \
  && pip install --require-hashes --requirement requirements/build.txt
 
 COPY . .
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
- && pip --python /opt/vault-exec/bin/python install --no-deps dist/*.whl
+ && pip --python /opt/vault-exec/bin/python install --no-compile --no-deps dist/*.whl
 
 # boto3 describes some 400 services in 20 MB and reads only the files of those that are called: the stores, and what
 # credentials and regions come from. Everything it shares between services lies beside these folders and stays.
@@ -23,13 +25,13 @@ RUN cd /opt/vault-exec/lib/python3*/site-packages/botocore/data \
       -exec rm -r {} +
 
 # -I: nothing that the application's environment says to Python (PYTHONPATH and the like) reaches this program.
-# The byte code is valid whatever happens to the files' dates on their way into an image.
+# The byte code stays valid whatever happens to the files' dates on their way into an image.
 RUN sed -i '1s/$/ -I/' /opt/vault-exec/bin/vault-exec /opt/vault-exec/bin/chamber \
- && /opt/vault-exec/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/vault-exec/lib
+ && /opt/vault-exec/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/vault-exec/lib
 
 FROM python:3.13-slim-trixie
 # The base comes without byte code of the standard library; without this every start would compile it again.
-RUN python -m compileall -q --invalidation-mode unchecked-hash \
+RUN python -m compileall -q -f --invalidation-mode unchecked-hash \
       -x '/(ensurepip|idlelib|pydoc_data|site-packages|tkinter|turtledemo)/' \
       "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /opt/vault-exec /opt/vault-exec

@@ -10,7 +10,8 @@ import click
 from vault_exec import parallel
 from vault_exec.cli import arguments, render, terminal
 from vault_exec.cli.app import App
-from vault_exec.cli.parser import Command
+from vault_exec.cli.options import READABLE_ONLY
+from vault_exec.cli.parser import Command, options
 from vault_exec.errors import AccessDeniedError, ServiceNotFound, UsageError
 from vault_exec.model import SecretId
 from vault_exec.store import Store
@@ -29,6 +30,7 @@ seen by everybody on this machine.
 @click.command("find", cls=Command, help=HELP, secret_arguments=True)
 @click.argument("what", required=False, metavar="KEY|VALUE")
 @click.option("-v", "--by-value", is_flag=True, help="find a value; - reads it from standard input")
+@options(READABLE_ONLY)
 @arguments.as_json
 @click.pass_obj
 def command(app: App, what: str | None, by_value: bool, as_json: bool) -> int:

@@ -10,7 +10,8 @@ import click
 from vault_exec import names
 from vault_exec.cli import arguments, render
 from vault_exec.cli.app import App
-from vault_exec.cli.parser import Command
+from vault_exec.cli.options import READABLE_ONLY
+from vault_exec.cli.parser import Command, options
 from vault_exec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ A WHEN is a date (2026-01-31), a time (2026-01-31T12:00, local; or with its offs
 @click.option("--since", metavar="WHEN", help="only what was changed then or later")
 @click.option("--until", metavar="WHEN", help="only what was changed then or earlier")
 @click.option("--user", metavar="TEXT", help="only changes by users whose name contains the text")
+@options(READABLE_ONLY)
 @arguments.as_json
 @click.pass_obj
 def command(

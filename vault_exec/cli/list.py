@@ -10,7 +10,8 @@ import click
 from vault_exec import names
 from vault_exec.cli import arguments, render
 from vault_exec.cli.app import App
-from vault_exec.cli.parser import Command
+from vault_exec.cli.options import READABLE_ONLY
+from vault_exec.cli.parser import Command, options
 from vault_exec.errors import ServiceNotFound
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("-t", "--time", "by_time", is_flag=True, help="sort by the time of the last change")
 @click.option("-u", "--user", "by_user", is_flag=True, help="sort by who made the last change")
 @click.option("-v", "--version", "by_version", is_flag=True, help="sort by version")
+@options(READABLE_ONLY)
 @arguments.as_json
 @click.pass_obj
 def command(

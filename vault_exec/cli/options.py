@@ -53,11 +53,15 @@ GLOBAL = (
     Option("verbose", "tell of each call made; never a value"),
 )
 
+#: Of the commands that read. It is a setting, and so may stand in the config file.
+READABLE_ONLY = Option("readable-only", "s3-kms: leave out what is under a denied KMS key")
+
 #: Of the commands that load whole services. All are settings, and so may stand in the config file.
 SERVICES = (
     Option("allow-missing", "a service may hold no secret"),
     Option("optional", "this service may hold no secret; repeatable", takes="SERVICE", repeat=True),
     Option("allow-unlabelled", "with SERVICE:LABEL, leave out keys without the label"),
+    READABLE_ONLY,
 )
 
 #: Of the commands that make variables of keys.

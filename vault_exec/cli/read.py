@@ -9,7 +9,8 @@ import click
 from vault_exec import names
 from vault_exec.cli import arguments, render
 from vault_exec.cli.app import App
-from vault_exec.cli.parser import Command
+from vault_exec.cli.options import READABLE_ONLY
+from vault_exec.cli.parser import Command, options
 from vault_exec.errors import SecretNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _LATEST = -1  # as in chamber
 @arguments.key
 @click.option("-v", "--version", metavar="N|LABEL", help="a version's number or label; -1 is the latest")
 @click.option("-q", "--quiet", is_flag=True, help="print the value and a newline, nothing else")
+@options(READABLE_ONLY)
 @arguments.as_json
 @click.pass_obj
 def command(app: App, service: str, key: str, version: str | None, quiet: bool, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from vault_exec.errors import (
     UnsupportedError,
     UsageError,
     VaultExecError,
+    WrongKeyError,
 )
 from vault_exec.model import Secret, SecretId, Version
 from vault_exec.store import Features, Store, _silent
@@ -276,13 +277,13 @@ class LocalStore(Store):
         self._tell("made the store", made)
 
     def rekey(self, key: str | None = None, *, wrap_only: bool = False) -> None:
-        header = self._database.read(lambda records: records.header())
-        if header is None:
+        fetched = self._fetch(lambda records: records.header())
+        if fetched is None:
             raise NotFoundError(
                 f"there is no store yet at {self._database.path}",
                 hint="vault-exec init makes one; so does the first vault-exec write",
             )
-        old = self._unlock(header)
+        old, header = fetched
         plan = self._keys.plan_change(header, key, wrap_only=wrap_only)
         data = old.key if wrap_only else os.urandom(KEY_BYTES)
 
@@ -316,16 +317,15 @@ class LocalStore(Store):
         missing: what to raise where there is no store.
         """
 
-        def fetch(records: Records) -> tuple[Header, Service, T, Catalogue | None]:
+        def fetch(records: Records) -> tuple[Service, T, Catalogue | None]:
             found = records.service(service)
             catalogue = None if found.generation else records.catalogue()
-            return records.header(), found, more(records, found), catalogue
+            return found, more(records, found), catalogue
 
-        fetched = self._database.read(fetch)
+        fetched = self._fetch(fetch)
         if fetched is None:
             raise missing
-        header, found, extra, catalogue = fetched
-        sealer = self._unlock(header)
+        sealer, (found, extra, catalogue) = fetched
         found.check(sealer)
         if catalogue:
             catalogue.check(sealer, without=service)
@@ -342,25 +342,40 @@ class LocalStore(Store):
     def _services(self, prefix: str) -> Sequence[Service]:
         """The services whose name begins with the prefix, checked where nobody has to be asked for that."""
 
-        def fetch(records: Records) -> tuple[Header, Catalogue, Sequence[Service]]:
+        def fetch(records: Records) -> tuple[Catalogue, Sequence[Service]]:
             catalogue = records.catalogue()
             names = [name.decode() for name in catalogue.names]
-            return (
-                records.header(),
-                catalogue,
-                [records.service(name) for name in names if name.startswith(prefix)],
-            )
+            return catalogue, [records.service(name) for name in names if name.startswith(prefix)]
 
-        fetched = self._database.read(fetch)
+        if self._database.read(lambda records: self._keys.must_ask(records.header())):
+            found = self._database.read(fetch)
+            return found[1] if found else []
+        fetched = self._fetch(fetch)
         if fetched is None:
             return []
-        header, catalogue, services = fetched
-        if not self._keys.must_ask(header):
-            sealer = self._unlock(header)
-            catalogue.check(sealer)
-            for service in services:
-                service.check(sealer)
+        sealer, (catalogue, services) = fetched
+        catalogue.check(sealer)
+        for service in services:
+            service.check(sealer)
         return services
+
+    def _fetch(self, fetch: Callable[[Records], T]) -> tuple[Sealer, T] | None:
+        """What is read in one state of the file, and the sealer of that state; None where there is no store.
+
+        The key is looked for after the read, not during it: that may take a person's time.
+        """
+        while True:
+            fetched = self._database.read(lambda records: (records.header(), fetch(records)))
+            if fetched is None:
+                return None
+            header, found = fetched
+            try:
+                return self._unlock(header), found
+            except WrongKeyError:
+                # Somebody's `rekey` may have put another key in its place in the meantime.
+                now = self._database.read(lambda records: records.header().identity())
+                if now == header.identity():
+                    raise
 
     def _change(
         self,
@@ -393,11 +408,8 @@ class LocalStore(Store):
                 raise
 
         while True:
-            # The key is looked for before the lock is taken: that may take a person's time.
-            header = self._database.read(lambda records: records.header())
-            if header is not None:
-                self._unlock(header)
-            elif missing is not None:
+            # Before the lock is taken, for the same reason.
+            if self._fetch(lambda records: None) is None and missing is not None:
                 raise missing
             try:
                 result = self._database.write(work)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.support.commands import Home
@@ -75,6 +78,8 @@ def test_help_works_with_a_broken_config_file(home: Home) -> None:
         ("read svc key -v 0", 2, "0 is not a version", ""),
         ("find", 2, "find: KEY is missing", "see vault-exec find --help"),
         ("read svc key", 3, "svc/key is not there", ""),
+        ("list svc -b==x", 2, "there is no backend '=x' (from --backend)", "the backends are"),
+        ("-- exec svc -- true", 125, "service svc holds no secret", "--optional svc"),
         ("exec --nonsense svc -- true", 125, "there is no option '--nonsense'", ""),
         ("-b nope exec svc -- true", 125, "there is no backend 'nope'", "the backends are"),
     ],
@@ -124,11 +129,39 @@ def test_an_aws_that_is_not_set_up(
     assert f"chamber: hint: set {hint}" in done.err
 
 
-def test_the_app_s_python_settings_do_not_reach_us(home: Home) -> None:
-    """PYTHONPATH and PYTHONINSPECT are meant for the program that exec starts."""
-    (home.path / "click.py").write_text("raise SystemExit('taken over')")
-    (home.path / "tomllib.py").write_text("raise SystemExit('taken over')")
-    app = {"PYTHONPATH": str(home.path), "PYTHONINSPECT": "1"}
-    done = home.run("read", "svc", "key", env=app)
-    assert (done.code, done.out) == (3, "")
-    assert done.err.startswith("vault-exec: error: svc/key is not there")
+@pytest.mark.parametrize("entries", ["{home}", ":", ":/app", "/app:", "/app::/lib", ".", "{home}/../{name}"])
+def test_the_app_s_python_settings_do_not_reach_us(home: Home, entries: str) -> None:
+    """PYTHONPATH (an empty entry is the working directory) and PYTHONINSPECT are the program's."""
+    for module in ("click", "tomllib", "resource"):
+        (home.path / f"{module}.py").write_text("raise SystemExit('taken over')")
+    path = entries.format(home=home.path, name=home.path.name)
+    app = {"PYTHONPATH": path, "PYTHONINSPECT": "1"}
+    for line, code in (("read svc key", 3), ("-b null exec svc -- true", 0)):
+        done = home.run(*line.split(), env=app)
+        assert (done.code, done.out) == (code, "")
+        assert "taken over" not in done.err
+
+
+def test_the_working_directory_may_be_gone(home: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    script = f"cd {folder} && rmdir {folder} && exec vault-exec -b null exec svc -- echo started"
+    folder.mkdir()
+    done = subprocess.run(["sh", "-c", script], env=home.environ, capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"started\n", b"")
+
+
+_INTERRUPT = """
+import os, signal, sys
+
+def interrupt(event, arguments):
+    if event == "import" and arguments[0] == "vault_exec.cli.app":
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(interrupt)
+"""
+
+
+def test_ctrl_c_while_the_program_is_still_being_loaded(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_INTERRUPT)
+    done = home.run("list", "svc", env={"PYTHONPATH": str(tmp_path)})
+    assert (done.code, done.out, done.err) == (130, "", "")

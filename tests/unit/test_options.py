@@ -3,26 +3,30 @@ from __future__ import annotations
 import pytest
 
 from vault_exec.cli.commands import SUMMARIES
-from vault_exec.cli.options import GLOBAL, command_name, plain_switches, split_at_dashes
+from vault_exec.cli.options import GLOBAL, plain_switches, split_at_command, split_at_dashes
 from vault_exec.settings import TABLE
 
 
 @pytest.mark.parametrize(
-    ("line", "command"),
+    ("before", "command"),
     [
-        ("exec svc -- env", "exec"),
-        ("-b ssm exec svc -- env", "exec"),
-        ("-bssm --verbose --retries=3 exec", "exec"),
-        ("--backend exec list svc", "list"),
-        ("--verbose=true -r 3 list exec", "list"),
-        ("--nonsense exec", "exec"),
+        ("", "exec svc -- env"),
+        ("-b ssm", "exec svc -- env"),
+        ("-bssm --verbose --retries=3", "exec"),
+        ("--backend exec", "list svc"),
+        ("--verbose=true -r 3", "list exec"),
+        ("--nonsense", "exec"),
+        ("--", "exec svc -- env"),
+        ("--backend --", "exec svc"),
+        ("", "- exec svc"),
         ("-b", ""),
         ("--help", ""),
         ("", ""),
     ],
 )
-def test_the_command_is_the_first_word_that_is_no_option_s_value(line: str, command: str) -> None:
-    assert command_name(line.split()) == command
+def test_the_command_is_the_first_word_that_is_no_option_s_value(before: str, command: str) -> None:
+    words = (before.split(), command.split())
+    assert split_at_command([*words[0], *words[1]]) == words
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,7 @@ def test_only_the_first_dashes_split(line: str, before: str, after: str | None) 
         ("--strict=maybe", "--strict=maybe", ()),
         ("--backend=true", "--backend=true", ()),
         ("-b=ssm -r=3 -x=y", "-bssm -r3 -x=y", ()),
+        ("-b= list", "-b= list", ()),  # else the option would take the next word
         ("svc -- --strict=true -b=ssm", "svc -- --strict=true -b=ssm", ()),
     ],
 )

@@ -24,17 +24,21 @@ _EXEC_FAILED = LaunchError.exit_code
 
 def main() -> NoReturn:
     """The `vault-exec` command."""
-    _end(_run("vault-exec", {}))
+    _end("vault-exec", {})
 
 
 def chamber() -> NoReturn:
     """The `chamber` command."""
     from vault_exec.settings import CHAMBER_DEFAULTS
 
-    _end(_run("chamber", CHAMBER_DEFAULTS))
+    _end("chamber", CHAMBER_DEFAULTS)
 
 
-def _end(code: int) -> NoReturn:
+def _end(program: str, defaults: Mapping[str, Any]) -> NoReturn:
+    try:
+        code = _run(program, defaults)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     # Not sys.exit: PYTHONINSPECT, perhaps meant for the program that exec starts, would turn it into a
     # prompt, or into exit code 1 with a traceback. `App` leaves nothing to be flushed.
     os._exit(code)
@@ -46,18 +50,16 @@ def _run(program: str, defaults: Mapping[str, Any]) -> int:
     _forget_pythonpath()
 
     from vault_exec.cli import app as application
-    from vault_exec.cli.options import command_name, split_at_dashes
+    from vault_exec.cli.options import split_at_command, split_at_dashes
 
-    arguments = sys.argv[1:]
-    command = command_name(arguments)
+    before, arguments = split_at_command(sys.argv[1:])
+    is_exec = arguments[:1] == ["exec"]
     after = None
-    if command == "exec":
+    if is_exec:
         arguments, after = split_at_dashes(arguments)
     app = application.App(program, dict(os.environ), defaults, after)
     try:
-        return _call(app, arguments)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return _call(app, [*before, *arguments])
     except application.ReaderGone:
         return VaultExecError.exit_code  # as other tools: the result was not written, and nobody is told
     except VaultExecError as error:
@@ -66,7 +68,7 @@ def _run(program: str, defaults: Mapping[str, Any]) -> int:
     except Exception as error:
         app.report(application.unexpected(error))
         code = VaultExecError.exit_code
-    return code if command != "exec" or code in (126, 127) else _EXEC_FAILED
+    return code if not is_exec or code in (126, 127) else _EXEC_FAILED
 
 
 def _call(app: App, arguments: list[str]) -> int:
@@ -97,10 +99,14 @@ def _hold_standard_files() -> None:
 def _forget_pythonpath() -> None:
     """Import nothing from PYTHONPATH, which is meant for the program that exec starts.
 
-    Unless this very package was found there.
+    An empty entry is the working directory. What stays is the folder in which this very package was found.
     """
+    entries = os.environ.get("PYTHONPATH")
     home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
-        path = os.path.abspath(folder)
-        if folder and path != home and path in sys.path:
+    for entry in entries.split(os.pathsep) if entries else []:
+        try:
+            path = os.path.abspath(entry)
+        except OSError:
+            continue  # a relative one, where the working directory was removed
+        if path != home and path in sys.path:
             sys.path.remove(path)

@@ -72,16 +72,19 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
-def command_name(arguments: Sequence[str]) -> str:
-    """The command that these arguments call: the first of them that is neither an option nor its value."""
-    takers = {form for option in GLOBAL if option.takes for form in (f"--{option.name}", f"-{option.short}")}
-    words = iter(arguments)
-    for word in words:
+def split_at_command(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What stands before the command, and the command with all that follows; nothing where none is called.
+
+    The command is the first word that is neither an option nor the value of one.
+    """
+    takers = {form for form, option in _by_form(GLOBAL).items() if option.takes}
+    words = iter(enumerate(arguments))
+    for position, word in words:
         if word in takers:
             next(words, None)
-        elif not word.startswith("-"):
-            return word
-    return ""
+        elif not word.startswith("-") or word == "-":
+            return list(arguments[:position]), list(arguments[position:])
+    return list(arguments), []
 
 
 def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -113,7 +116,7 @@ def plain_switches(
         if name in switches and (not equals or value in _TRUE):
             off.discard(name)
             word = form
-        elif equals and len(form) == 2 and form[0] == "-" and form[1] in shorts:
+        elif value and len(form) == 2 and form[0] == "-" and form[1] in shorts:
             word = form + value
         kept.append(word)
     return (kept if after is None else [*kept, "--", *after]), off

@@ -85,9 +85,11 @@ class _Parsing(click.Command):
         ours = [param for param in self.params if isinstance(param, click.Option) and param.expose_value]
         switches = {param.opts[-1].removeprefix("--"): param.name for param in ours if param.is_flag}
         shorts = [opt[1:] for param in ours if not param.is_flag for opt in param.opts if len(opt) == 2]
-        plain, off = data.plain_switches(args, switches, shorts)
+        # A group reads what stands before the command's name; the rest is the command's to read, once.
+        own, others = data.split_at_command(args) if isinstance(self, click.Group) else (args, [])
+        plain, off = data.plain_switches(own, switches, shorts)
         try:
-            rest = super().parse_args(ctx, plain)
+            rest = super().parse_args(ctx, [*plain, *others])
         except click.UsageError as error:
             self._refuse(ctx, error)
         ctx.params.update({switches[form] or "": False for form in off})

@@ -127,8 +127,14 @@ def test_a_store_is_not_written_to_where_standard_files_are_closed(home: Home) -
     assert home.run("read", "svc", "key", "-q").out == "value\n"
     assert shell(home, "vault-exec read svc key -q 2>&-") == (0, "")
     assert shell(home, "vault-exec read svc nosuch 2>&-") == (3, "")
-    code, err = shell(home, "vault-exec write svc key <&-")
-    assert (code, "standard input is closed" in err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["write svc key", "write svc key -", "import svc -", "find -v -"])
+def test_a_standard_input_that_cannot_be_read(home: Home, command: str) -> None:
+    closed = (2, "vault-exec: error: standard input is closed\n")
+    assert shell(home, f"vault-exec {command} <&-") == closed
+    only_written = (2, "vault-exec: error: standard input cannot be read: Bad file descriptor\n")
+    assert shell(home, f"vault-exec {command} 0>/dev/null") == only_written
 
 
 UNWRITABLE = "/System" if sys.platform == "darwin" else "/sys"

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share: services, keys, `--json`, `--exact-key`."""
+"""Arguments and options that several commands share: services, keys, `--json`, `--exact-key`, `--tags`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from vault_exec import names
 from vault_exec.errors import SecretNotFound, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vault_exec.store import Store
 
+F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 
 
@@ -49,6 +52,26 @@ key_source = click.option(
     metavar="WHERE",
     help="where the store's key lives: keyring, file or passphrase",
 )
+
+
+def new_tags(help: str) -> Callable[[F], F]:
+    """The option --tags, as in chamber: names and values, separated by commas, repeatable."""
+
+    def split(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+        return split_tags(tag for several in value for tag in several.split(","))
+
+    return click.option("-t", "--tags", multiple=True, metavar="NAME=VALUE,…", callback=split, help=help)
+
+
+def split_tags(tags: Iterable[str]) -> dict[str, str]:
+    """`name=value` texts as a mapping. Raises UsageError."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        name, equals, value = tag.partition("=")
+        if not equals:
+            raise UsageError(f"the tag {names.shown(tag)} is not of the form name=value")
+        found[name] = value
+    return found
 
 
 def key_to_change(store: Store, service: str, key: str, *, exact: bool) -> str:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from vault_exec import parallel
-from vault_exec.cli import arguments, render, terminal
+from vault_exec.cli import arguments, input_file, render, terminal
 from vault_exec.cli.app import App
 from vault_exec.cli.options import READABLE_ONLY
 from vault_exec.cli.parser import Command, options
@@ -59,11 +59,8 @@ def command(app: App, what: str | None, by_value: bool, as_json: bool) -> int:
 def _value(typed: str | None) -> str:
     if typed is None and sys.stdin is not None and sys.stdin.isatty():
         return terminal.ask_secret("value to find (not shown): ")
-    if typed in (None, "-"):
-        if sys.stdin is None:
-            raise UsageError("there is no value to find: standard input is closed")
-        return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    return os.fsencode(typed).decode("utf-8", "surrogateescape")
+    data = input_file.read("-") if typed in (None, "-") else os.fsencode(typed)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _with_value(app: App, store: Store, value: str, denied: list[str]) -> list[SecretId]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from vault_exec import formats, names, transfer
-from vault_exec.cli import arguments, render, terminal
+from vault_exec.cli import arguments, input_file, render, terminal
 from vault_exec.cli.app import App
 from vault_exec.cli.options import NAMES
 from vault_exec.cli.parser import Command, options
-from vault_exec.cli.write import split_tags
 from vault_exec.errors import FormatError, UsageError, VaultExecError
 from vault_exec.transfer import Kind
 
@@ -46,7 +44,7 @@ it writes what is missing. The number it prints counts the secrets of the file, 
 @click.option("--force", is_flag=True, help="write values again that are there already")
 @click.option("--exact-key", is_flag=True, help="every key as it is spelled, even where two are one variable")
 @click.option("--normalize-keys", is_flag=True, help="lower-case the keys, as write does")
-@click.option("-t", "--tags", multiple=True, metavar="NAME=VALUE,…", help="tags of the secrets that are new")
+@arguments.new_tags("tags of the secrets that are new")
 @options(NAMES)
 @click.pass_obj
 def command(
@@ -60,10 +58,9 @@ def command(
     force: bool,
     exact_key: bool,
     normalize_keys: bool,
-    tags: tuple[str, ...],
+    tags: dict[str, str],
 ) -> None:
     names.check_service(service)
-    new_tags = split_tags([tag for several in tags for tag in several.split(",")])
     given = _load(app, file, formats.find(name) if name else formats.for_path(file))
     wanted = transfer.checked(service, given, fold_keys=normalize_keys)
     with app.open_store() as store:
@@ -81,7 +78,7 @@ def command(
         _tell_of_other_spellings(app, plan)
         if plan.deletes and not yes:
             _ask(service, plan.deletes)
-        _apply(app, store, service, plan, new_tags)
+        _apply(app, store, service, plan, tags)
     app.write(_summary(plan, len(wanted)))
 
 
@@ -90,22 +87,11 @@ def command(
 
 def _load(app: App, file: str, name: str) -> dict[str, str]:
     what = "standard input" if file == "-" else file
-    text = _text(what, _bytes(file))
+    text = _text(what, input_file.read(file))
     try:
         return formats.load(name, text, app.note)
     except FormatError as error:
         raise FormatError(f"{what}: {error}", hint=error.hint) from None
-
-
-def _bytes(file: str) -> bytes:
-    if file == "-":
-        return sys.stdin.buffer.read() if sys.stdin else b""
-    try:
-        with open(file, "rb") as source:
-            return source.read()
-    except OSError as error:
-        hint = "name the file itself" if isinstance(error, IsADirectoryError) else None
-        raise UsageError(f"the file {file} cannot be read: {error.strerror}", hint=hint) from None
 
 
 def _text(what: str, data: bytes) -> str:

@@ -9,7 +9,6 @@ import click
 from vault_exec.cli import arguments, render
 from vault_exec.cli.app import App
 from vault_exec.cli.parser import Group
-from vault_exec.cli.write import split_tags
 
 command = Group("tag")
 
@@ -38,7 +37,7 @@ def read(app: App, service: str, key: str, as_json: bool) -> None:
 def write(
     app: App, service: str, key: str, tags: tuple[str, ...], delete_other_tags: bool, exact_key: bool
 ) -> None:
-    given = split_tags(list(tags))
+    given = arguments.split_tags(tags)
     with app.open_store() as store:
         key = arguments.key_to_change(store, service, key, exact=exact_key)
         store.write_tags(service, key, given, delete_others=delete_other_tags)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from vault_exec import names
-from vault_exec.cli import arguments, terminal
+from vault_exec.cli import arguments, input_file, terminal
 from vault_exec.cli.app import App
 from vault_exec.cli.parser import Command
 from vault_exec.errors import UsageError
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
 
 _GENERATED = names.UPPER + names.LOWER + names.DIGITS
 _LENGTH = 32
@@ -40,7 +36,7 @@ the prompt, -, --from-file or --generate instead.
 @click.option("--length", type=int, metavar="N", help=f"characters of the generated value ({_LENGTH})")
 @click.option("--if-version", type=int, metavar="N", help="only if this is the latest version; 0: if new")
 @click.option("--skip-unchanged", is_flag=True, help="make no new version of the same value")
-@click.option("-t", "--tags", multiple=True, metavar="NAME=VALUE,…", help="tags of a new secret")
+@arguments.new_tags("tags of a new secret")
 @arguments.exact_key
 @click.pass_obj
 def command(
@@ -54,7 +50,7 @@ def command(
     length: int | None,
     if_version: int | None,
     skip_unchanged: bool,
-    tags: tuple[str, ...],
+    tags: dict[str, str],
     exact_key: bool,
 ) -> None:
     names.check_service(service)
@@ -63,29 +59,19 @@ def command(
         raise UsageError("write takes one of VALUE, --from-file and --generate")
     if length is not None and not generate:
         raise UsageError("--length is for --generate")
-    given_tags = split_tags([tag for several in tags for tag in several.split(",")])
     with app.open_store() as store:
         key = arguments.key_to_change(store, service, key, exact=exact_key)
         if generate:
             text = _generated(_LENGTH if length is None else length)
-        elif value is not None and value != "-":
-            text = os.fsencode(value).decode("utf-8", "surrogateescape")  # whatever the locale
         elif from_file is not None:
-            text = _of_file(app, from_file, singleline)
+            text = _read(app, from_file, singleline)
+        elif value is None:
+            text = _typed_or_piped(app, f"{service}/{key}", singleline)
+        elif value == "-":
+            text = _read(app, "-", singleline)
         else:
-            text = _of_input(app, f"{service}/{key}", singleline, asked_for=value == "-")
-        store.write(service, key, text, if_version=if_version, tags=given_tags, skip_unchanged=skip_unchanged)
-
-
-def split_tags(tags: list[str]) -> dict[str, str]:
-    """`name=value` texts as a mapping. Raises UsageError."""
-    found: dict[str, str] = {}
-    for tag in tags:
-        name, equals, value = tag.partition("=")
-        if not equals:
-            raise UsageError(f"the tag {names.shown(tag)} is not of the form name=value")
-        found[name] = value
-    return found
+            text = os.fsencode(value).decode("utf-8", "surrogateescape")  # whatever the locale
+        store.write(service, key, text, if_version=if_version, tags=tags, skip_unchanged=skip_unchanged)
 
 
 def _generated(length: int) -> str:
@@ -94,32 +80,23 @@ def _generated(length: int) -> str:
     return "".join(secrets.choice(_GENERATED) for _ in range(length))
 
 
-def _of_file(app: App, path: str, singleline: bool) -> str:
-    try:
-        with open(path, "rb") as file:
-            return _text(app, file, singleline)
-    except OSError as error:
-        raise UsageError(f"the file {path} cannot be read: {error.strerror}") from None
-
-
-def _of_input(app: App, what: str, singleline: bool, *, asked_for: bool) -> str:
-    if sys.stdin is None:
-        raise UsageError("there is no value: standard input is closed")
-    if sys.stdin.isatty() and not asked_for:
+def _typed_or_piped(app: App, what: str, singleline: bool) -> str:
+    """What is typed when asked for, or else what standard input holds; nothing is no value."""
+    if sys.stdin is not None and sys.stdin.isatty():
         value = terminal.ask_secret(f"value of {what} (not shown): ")
         if not value:
             raise UsageError("no value was typed, and nothing was written")
         return value
-    text = _text(app, sys.stdin.buffer, singleline)
-    if not text and not asked_for:
+    text = _read(app, "-", singleline)
+    if not text:
         raise UsageError(
             "there is no value: standard input is empty", hint="to write an empty value, say so with -"
         )
     return text
 
 
-def _text(app: App, file: BinaryIO, singleline: bool) -> str:
-    data = file.readline().removesuffix(b"\n") if singleline else file.read()
+def _read(app: App, path: str, singleline: bool) -> str:
+    data = input_file.read(path, one_line=singleline)
     if data.endswith(b"\n") and data.count(b"\n") == 1:
         app.note("the value ends in a newline, which is part of it; -s (--singleline) drops it")
     return data.decode("utf-8", "surrogateescape")  # what is not UTF-8 is refused with all other bad values

@@ -71,10 +71,10 @@ class RealKeyring:
         """Make it the keyring of this process, working from the first call on."""
         import keyring
 
+        own = keyring.get_keyring()  # chosen by the environment at the first call, so before it changes
         before = {name: os.environ.get(name) for name in self.environ}
         os.environ.update(self.environ)
         backend = keyring.core.load_keyring(self.environ["PYTHON_KEYRING_BACKEND"])
-        own = keyring.get_keyring()
         keyring.set_keyring(backend)
         try:
             self._wait()

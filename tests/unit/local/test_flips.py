@@ -16,7 +16,7 @@ from vault_exec.store import Store
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # the bytes 0 to 31
 
 #: Changed bytes, of 28,672. Each run takes others; all would take minutes.
-FLIPS = 800
+FLIPS = 500
 
 
 def filled(place: Place) -> Place:

@@ -29,6 +29,8 @@ def test_the_backend_in_force_is_said_with_its_origin(home: Home) -> None:
     assert "Backend in force: ssm (the default)." in home.run("--help", program="chamber").out
     variable = home.run("help", env={"CHAMBER_SECRET_BACKEND": "null"}).out
     assert "Backend in force: null (CHAMBER_SECRET_BACKEND)." in variable
+    hostile = home.run("help", env={"VAULT_EXEC_BACKEND": "\udcff\x1b[2J"}).out
+    assert r"Backend in force: \udcff\x1b[2J (VAULT_EXEC_BACKEND)." in hostile
 
 
 def test_help_is_had_in_every_way(home: Home) -> None:

@@ -17,6 +17,7 @@ from vault_exec import settings
 from vault_exec.cli import options as data
 from vault_exec.cli.app import App
 from vault_exec.cli.commands import GROUPS, MODULES, SUMMARIES
+from vault_exec.cli.render import escape
 from vault_exec.errors import UsageError, VaultExecError
 from vault_exec.names import shown
 from vault_exec.version import __version__
@@ -283,5 +284,5 @@ def _backend_in_force(app: App) -> str:
     try:
         current = app.settings
     except VaultExecError as error:
-        return f"Backend: cannot be told, for {error}."
-    return f"Backend in force: {current.backend} ({current.origin('backend')})."
+        return escape(f"Backend: cannot be told, for {error}.")
+    return escape(f"Backend in force: {current.backend} ({current.origin('backend')}).")

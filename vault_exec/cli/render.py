@@ -19,13 +19,15 @@ _TAB_STOP = 8
 _GAP = 2  # chamber's tables keep at least two columns between cells
 
 # C0, DEL and C1 move the cursor, clear the screen or rename the window; U+2028 and U+2029 break lines; the
-# bidirectional controls (Unicode TR 9, TR 36) show a text in another order than it is stored.
+# bidirectional controls (Unicode TR 9, TR 36) show a text in another order than it is stored; surrogates are
+# what Python makes of bytes that are not UTF-8, in arguments and variables, and cannot be written at all.
 _HOSTILE = (
     *range(0x20),
     *range(0x7F, 0xA0),
     *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029),
     *range(0x202A, 0x202F),
     *range(0x2066, 0x206A),
+    *range(0xDC80, 0xDD00),
 )
 _SHORT = {0x09: r"\t", 0x0A: r"\n", 0x0D: r"\r"}
 _ESCAPES = {c: _SHORT.get(c) or (f"\\x{c:02x}" if c < 0x100 else f"\\u{c:04x}") for c in _HOSTILE}

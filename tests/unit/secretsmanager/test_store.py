@@ -9,7 +9,19 @@ from typing import Any
 import pytest
 
 from tests.support.aws import Told
-from tests.support.proxy import ALWAYS, Exchange, Fault, Proxy, denied, edited, failed, lost, refused, reset
+from tests.support.proxy import (
+    ALWAYS,
+    Exchange,
+    Fault,
+    Proxy,
+    answers,
+    denied,
+    edited,
+    failed,
+    lost,
+    refused,
+    reset,
+)
 from vault_exec.checked import CheckedStore
 from vault_exec.errors import (
     ConflictError,
@@ -203,6 +215,18 @@ def test_a_lost_answer_is_one_write(store: CheckedStore, proxy: Proxy, service: 
     assert store.write("svc", "a", "1") == 1
     assert current(service)["a"] == "1"
     assert [event.version for event in store.history("svc", "a")] == [1]
+
+
+@pytest.mark.parametrize("operation", ["PutSecretValue", "UpdateSecretVersionStage"])
+def test_an_empty_answer_is_none_and_asked_for_again(
+    store: CheckedStore, proxy: Proxy, service: Any, operation: str
+) -> None:
+    store.write("svc", "a", "1")
+    proxy.reset()
+    proxy.spoil(operation, answers(b"{}"))
+    assert store.write("svc", "a", "2") == 2
+    assert current(service) == {"a": "2"}
+    assert proxy.counts == {**WRITE, operation: 2}
 
 
 def test_a_lost_move_that_somebody_else_followed_is_one_write(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import urllib.request
+from collections.abc import Callable
+from typing import Any
 
 from moto.server import ThreadedMotoServer
 
 
 def _mend() -> None:
-    """Where moto differs from the service: it fails at the versions of a secret that is not there, and does
-    not remember that AWSCURRENT was moved, so that the next put leaves two of them."""
-    from moto.secretsmanager.exceptions import SecretNotFoundException
+    """Where moto differs from the service: it fails at the versions of a secret that is not there, does not
+    remember that AWSCURRENT was moved, so that the next put leaves two of them, takes a label off before it
+    looks whether there is a version to move it to, and shows other threads what is half done."""
+    from moto.secretsmanager.exceptions import InvalidParameterException, SecretNotFoundException
     from moto.secretsmanager.models import SecretsManagerBackend
 
     original = SecretsManagerBackend.list_secret_version_ids
@@ -24,6 +29,9 @@ def _mend() -> None:
     move = SecretsManagerBackend.update_secret_version_stage
 
     def update_secret_version_stage(self: SecretsManagerBackend, **named: str) -> tuple[str, str]:
+        to = named["move_to_version_id"]
+        if to and named["secret_id"] in self.secrets and to not in self.secrets[named["secret_id"]].versions:
+            raise InvalidParameterException(f"Not a valid version: {to}")
         moved = move(self, **named)
         if named["version_stage"] == "AWSCURRENT":
             self.secrets[named["secret_id"]].default_version_id = named["move_to_version_id"]
@@ -31,6 +39,27 @@ def _mend() -> None:
 
     SecretsManagerBackend.list_secret_version_ids = list_secret_version_ids
     SecretsManagerBackend.update_secret_version_stage = update_secret_version_stage
+    for name in (
+        "create_secret",
+        "describe_secret",
+        "get_secret_value",
+        "list_secret_version_ids",
+        "put_secret_value",
+        "update_secret_version_stage",
+    ):
+        setattr(SecretsManagerBackend, name, _one_at_a_time(getattr(SecretsManagerBackend, name)))
+
+
+_LOCK = threading.RLock()
+
+
+def _one_at_a_time(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def locked(*arguments: Any, **named: Any) -> Any:
+        with _LOCK:
+            return method(*arguments, **named)
+
+    return locked
 
 
 class Moto:

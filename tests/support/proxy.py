@@ -116,10 +116,11 @@ def refused(status: int, code: str, message: str = "as the test wants it") -> Fa
     """An error of the service, in all of AWS's spellings of one."""
 
     def fault(exchange: Exchange) -> None:
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
         if exchange.call.members:
             body = json.dumps({"__type": code, "message": message}).encode()
-        else:
-            body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+        elif exchange.call.operation not in S3_OPERATIONS:
+            body = b"<ErrorResponse>" + body + b"</ErrorResponse>"
         exchange.send(status, {"x-amzn-RequestId": REQUEST_ID}, body)
 
     return fault
@@ -243,6 +244,7 @@ class Proxy:
     def __init__(self, upstream: str) -> None:
         self._lock = threading.Lock()
         self._faults: list[tuple[str, range, Fault]] = []
+        self._choose: Callable[[Call], Fault | None] = _none
         self.calls: list[Call] = []
         proxy = self
 
@@ -269,6 +271,7 @@ class Proxy:
         with self._lock:
             self.calls = []
             self._faults = []
+            self._choose = _none
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -278,6 +281,11 @@ class Proxy:
         """Apply the fault to calls `nth` to `nth + times - 1` of the operation since the last reset."""
         with self._lock:
             self._faults.append((operation, range(nth, nth + times), fault))
+
+    def spoil_by(self, choose: Callable[[Call], Fault | None]) -> None:
+        """Let this function say the fault of each call, one call at a time, until the next reset."""
+        with self._lock:
+            self._choose = choose
 
     @property
     def counts(self) -> Counter[str]:
@@ -293,12 +301,17 @@ class Proxy:
         call = Call(_operation(handler, body), handler.command, handler.path, body)
         with self._lock:
             self.calls.append(call)
-            fault = next((f for name, at, f in self._faults if self._number(call, name) in at), None)
+            spoiled = (f for name, at, f in self._faults if self._number(call, name) in at)
+            fault = next(spoiled, None) or self._choose(call)
         exchange = Exchange(handler, call, body, upstream)
         if fault is None:
             exchange.pass_on()
         else:
             fault(exchange)
+
+
+def _none(call: Call) -> None:
+    """Spoil nothing."""
 
 
 def _operation(handler: BaseHTTPRequestHandler, body: bytes) -> str:

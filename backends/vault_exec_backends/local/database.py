@@ -77,18 +77,23 @@ _making = allocate_lock()
 
 
 class Database:
-    """The file at `path`, which need not be there yet. timeout: the longest wait for others, in seconds."""
+    """The file at `path`, which need not be there yet.
 
-    __slots__ = ("_patience", "path")
+    timeout: the longest wait for others, in seconds. trace: told of each transaction.
+    """
 
-    def __init__(self, path: str, timeout: float) -> None:
+    __slots__ = ("_patience", "_trace", "path")
+
+    def __init__(self, path: str, timeout: float, trace: Callable[[str], None] = lambda text: None) -> None:
         self.path = path
         self._patience = min(BUSY_SECONDS, timeout)
+        self._trace = trace
 
     def read(self, work: Callable[[Records], T]) -> T | None:
         """What `work` reads, in one transaction; None where there is no store yet."""
         if not self._exists():
             return None
+        begun = monotonic()
         try:
             try:
                 return self._read(work)
@@ -99,6 +104,8 @@ class Database:
             return self._read(work)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error, "read") from None
+        finally:
+            self._trace(f"local:read {(monotonic() - begun) * 1000:.1f} ms")
 
     def write(self, work: Callable[[Records, bool], T]) -> T:
         """Do `work` in one transaction, and return what it returns once all of it is on the disk.
@@ -107,6 +114,7 @@ class Database:
         are new. When it raises, nothing is changed.
         """
         self._make()
+        begun = monotonic()
         try:
             connection = self._connect("rw")
             try:
@@ -123,6 +131,8 @@ class Database:
                 connection.close()  # which rolls back what is not committed
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error, "written") from None
+        finally:
+            self._trace(f"local:write {(monotonic() - begun) * 1000:.1f} ms")
 
     # -- transactions -----------------------------------------------------------------------------------
 

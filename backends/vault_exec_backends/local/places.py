@@ -145,7 +145,7 @@ def file_get(path: str, store_path: str) -> bytes | None:
     """
     check_apart(path, store_path)
     try:
-        return decode_key(_content(path, forbidden=0o077, remedy=f"chmod 600 {path}"), f"the key file {path}")
+        return decode_key(_content(path, forbidden=0o077, remedy="chmod 600 {}"), f"the key file {path}")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -205,7 +205,7 @@ def read_given(path: str, variable: str, store_path: str) -> bytes:
             return _content(
                 path,
                 forbidden=0o007,
-                remedy=f"chmod o-rwx {path}, or in a container the mode of the mounted secret, such as 0440",
+                remedy="chmod o-rwx {}; of a secret mounted into a container, set its mode, such as 0440",
             )
         # By its number: a process that hides its memory may not open /dev/fd. The program that exec becomes
         # does not get it.
@@ -231,7 +231,9 @@ def _content(path: str, forbidden: int, remedy: str) -> bytes:
     try:
         status = os.fstat(file)
         if S_ISREG(status.st_mode) and status.st_mode & forbidden:
-            raise AccessDeniedError(f"others can read the file {path}", hint=remedy)
+            from shlex import quote
+
+            raise AccessDeniedError(f"others can read the file {path}", hint=remedy.format(quote(path)))
         return _read(file)
     finally:
         os.close(file)

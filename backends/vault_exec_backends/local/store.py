@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from time import time_ns
+from time import monotonic, time_ns
 
 from vault_exec.errors import (
     ConfigError,
@@ -72,7 +72,7 @@ class LocalStore(Store):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._database = Database(store_path(context.environ), context.settings.timeout)
+        self._database = Database(store_path(context.environ), context.settings.timeout, context.trace)
         self._keys = Keys(context, self._database.path)
         self._identity = b""  # of the header that _sealer is of
         self._sealer: Sealer | None = None
@@ -471,7 +471,10 @@ class LocalStore(Store):
     def _unlock(self, header: Header) -> Sealer:
         sealer = self._known(header)
         if sealer is None:
+            begun = monotonic()
             sealer = Sealer(self._keys.unlock(header), header.store_id)
+            took = (monotonic() - begun) * 1000
+            self._context.trace(f"local:unlock {header.source.decode()} {took:.1f} ms")
             self._identity, self._sealer = header.identity(), sealer
         return sealer
 

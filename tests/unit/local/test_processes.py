@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,53 @@ with open_store() as store:
     assert values == {f"key-{number}-{turn}": f"{turn}" for number in range(2) for turn in range(40)}
     assert [version.version for version in place.open().history("svc", "both")] == list(range(1, 82))
     assert len(list(place.key_folder.iterdir())) == 1
+
+
+def test_reading_imports_only_what_it_needs(place: Place) -> None:
+    """Each of these costs exec milliseconds."""
+    place.open().write("svc", "key", "value")
+    dear = [
+        "keyring",
+        "threading",
+        "json",
+        "pathlib",
+        "logging",
+        "base64",
+        "pwd",
+        "socket",
+        "shlex",
+        "dataclasses",
+    ]
+    code = f"""
+import sys
+assert not set(sys.modules) & set({dear}), "the interpreter's own"
+from vault_exec import settings
+from vault_exec.store import Context
+from vault_exec_backends import local
+import os
+environ = dict(os.environ)
+print(local.open(Context(settings.load({{}}, environ), environ)).values("svc"))
+print(sorted(set(sys.modules) & set({dear})))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], env=place.environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{'key': 'value'}\n[]\n"
+
+
+def test_verbose_tells_of_each_step_and_no_value(place: Place) -> None:
+    code = """
+from vault_exec import settings
+from vault_exec.store import Context
+from vault_exec_backends import local
+environ = dict(os.environ)
+store = local.open(Context(settings.load({}, environ), environ, trace=print))
+store.write("svc", "key", "of-no-concern")
+store.values("svc")
+"""
+    steps = [" ".join(line.split()[:-2]) for line in place.run(code, VAULT_EXEC_KEY=KEY).splitlines()]
+    assert steps == ["local:write", "local:read"]
+    out = place.run(code, VAULT_EXEC_KEY=KEY)
+    steps = [" ".join(line.split()[:-2]) for line in out.splitlines()]
+    assert steps == ["local:read", "local:unlock environment", "local:write", "local:read"]
+    assert "of-no-concern" not in out

@@ -99,13 +99,18 @@ class Client:
         """
         told = Call(self._service, operation, members, about, resource)
         attempt = 0
+        failure: Failure | None = None
         while True:
             attempt += 1
-            self._take_turn(operation)
             try:
+                if failure is not None:
+                    self._wait(failure, told, attempt - 1)
+                self._take_turn(operation)
                 return self._send(operation, must, members, attempt)
             except (Refused, NotSent, Lost) as error:
                 failure = error
+            except StoreTimeoutError as error:
+                raise _late(error, failure, told, attempts=attempt - 1) from None
             if isinstance(failure, Refused) and meaning and failure.code in meaning:
                 raise meaning[failure.code]
             if operation in ONCE and may_be_done(failure):
@@ -114,7 +119,6 @@ class Client:
                     return done
             if attempt >= self._context.settings.retries or not worth_retrying(failure):
                 raise translated(failure, told, attempts=attempt)
-            self._wait(failure, told, attempt)
 
     def pages(
         self,
@@ -186,13 +190,7 @@ class Client:
             self._context.notify(
                 f"{told.about}: {self._service} does not answer well; trying again for a while"
             )
-        try:
-            sleep(min(wait, self._context.time_left()))
-            self._context.time_left()
-        except StoreTimeoutError:
-            if isinstance(failure, Refused) and failure.throttled:
-                raise translated(failure, told, attempts=attempt) from None
-            raise
+        sleep(min(wait, self._context.time_left()))
 
     def _take_turn(self, operation: str) -> None:
         pace = self._paces.get(operation)
@@ -245,6 +243,15 @@ class Pace:
     def went_well(self) -> None:
         with self._lock:
             self._gap *= 0.95
+
+
+def _late(error: StoreTimeoutError, failure: Failure | None, told: Call, *, attempts: int) -> VaultExecError:
+    """The error of a call whose time is over, after the last of its attempts failed like this."""
+    if isinstance(failure, Refused) and failure.throttled:
+        return translated(failure, told, attempts=attempts)
+    last = f"{failure.status} {failure.code}" if isinstance(failure, Refused) else str(failure or "")
+    after = f" ({attempts} attempt{'s' * (attempts > 1)}, the last: {last})" if last else ""
+    return StoreTimeoutError(f"{told.about}: {told.operation}: {error}{after}", hint=error.hint)
 
 
 def _settled(settle: Callable[[], dict[str, Any] | None] | None, told: Call) -> dict[str, Any] | None:

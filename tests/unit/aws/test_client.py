@@ -106,7 +106,9 @@ def test_what_surely_was_not_done_is_repeated_without_looking() -> None:
 def test_every_attempt_gets_what_is_left_of_the_time() -> None:
     carrier = Scripted(UNWELL)
     began = time.monotonic()
-    with pytest.raises(StoreTimeoutError):
+    with pytest.raises(
+        StoreTimeoutError, match=r"^app: GetParameters: .* 0\.4 s \(\d+ attempts, the last: 5"
+    ):
         client(carrier, timeout=0.4, retries=100).call("GetParameters", about="app")
     assert 0.35 < time.monotonic() - began < 1
     left = [seconds for _, seconds in carrier.sent]

@@ -69,7 +69,9 @@ class BotoCarrier:
                 max_pool_connections=_CONNECTIONS,
             ),
         )
-        client.meta.events.register("before-parse", _check_body)
+        # Before botocore's own look at it, which makes "500" of what is no XML.
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register_first(f"before-parse.{service}", _check_body)
         return client
 
     def _region(self, session: Any) -> str:
@@ -181,6 +183,8 @@ def _raise_neutral(error: Exception) -> NoReturn:
         _raise_tls(error)
     if isinstance(error, boto.ReadTimeoutError):
         raise Lost(f"none within {_READ_SECONDS:g} s") from None
+    if isinstance(error, (boto.ChecksumError, boto.FlexibleChecksumError)):
+        raise Lost("an answer that was damaged on its way", malformed=True) from None
     if isinstance(error, (boto.HTTPClientError, boto.IncompleteReadError)):
         raise Lost(f"the connection broke ({type(error).__name__})") from None
     if isinstance(error, boto.ParamValidationError):

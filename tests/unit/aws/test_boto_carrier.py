@@ -17,7 +17,7 @@ from threading import Thread
 import pytest
 
 from tests.support.commands import aws_variables
-from tests.support.proxy import Proxy, cut_off, delayed, lost, refused, web_page
+from tests.support.proxy import Exchange, Proxy, cut_off, delayed, lost, refused, web_page
 from vault_exec.errors import ConfigError, InvalidValueError, NoCredentialsError, VaultExecError
 from vault_exec_backends.aws.boto_carrier import BotoCarrier
 from vault_exec_backends.aws.errors import Lost, NotSent, Refused
@@ -59,11 +59,19 @@ def test_a_stream_is_bytes(proxy: Proxy, aws: dict[str, str]) -> None:
     s3.send("PutObject", {"Bucket": "bucket", "Key": "key", "Body": b"body"}, 10)
     assert s3.send("GetObject", {"Bucket": "bucket", "Key": "key"}, 10)["Body"] == b"body"
     proxy.spoil("GetObject", cut_off(2), nth=2)
-    with pytest.raises(Lost):
-        s3.send("GetObject", {"Bucket": "bucket", "Key": "key"}, 10)
+    proxy.spoil("GetObject", changed, nth=3)
+    for _ in range(2):
+        with pytest.raises(Lost):
+            s3.send("GetObject", {"Bucket": "bucket", "Key": "key"}, 10)
     with pytest.raises(Refused) as caught:
         s3.send("PutObject", {"Bucket": "bucket", "Key": "key", "Body": b"", "IfNoneMatch": "*"}, 10)
     assert (caught.value.code, caught.value.status) == ("PreconditionFailed", 412)
+
+
+def changed(exchange: Exchange) -> None:
+    """The body is another than the one that the checksum beside it is of."""
+    status, headers, body = exchange.forward()
+    exchange.send(status, headers, body[::-1])
 
 
 def test_each_call_is_one_attempt(ssm: BotoCarrier, proxy: Proxy) -> None:

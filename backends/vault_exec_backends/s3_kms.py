@@ -12,7 +12,7 @@ index in the same way. Where there is no index yet, an empty one is made to lear
 from __future__ import annotations
 
 from vault_exec import parallel
-from vault_exec.errors import AccessDeniedError, NoCredentialsError, UsageError
+from vault_exec.errors import AccessDeniedError, NoCredentialsError, UnreachableError, UsageError
 from vault_exec_backends.aws.config import kms_key
 from vault_exec_backends.s3.documents import EMPTY_INDEX, Entry, merged, parse_index
 from vault_exec_backends.s3.layout import AT_ONCE, Layout
@@ -123,20 +123,27 @@ class KeyedLayout(Layout):
 
         Raises AccessDeniedError for one that may not be read, unless only readable ones are wanted.
         """
-        names = self.bucket.names(f"{service}/{_PREFIX}", f"service {service}", delimiter="/")
-        paths = [path for path in names if self.is_index(path.rpartition("/")[2])]
+        paths = self._index_paths(service)
         denied: list[str] = []
+        gone: list[str] = []
 
         def read(path: str) -> Index | None:
             try:
-                return self.index_at(path, service)
+                index = self.index_at(path, service)
             except NoCredentialsError:
                 raise
             except AccessDeniedError:
                 denied.append(path)
                 return None
+            if index is None:
+                gone.append(path)
+            return index
 
         found = [index for index in parallel.each(read, paths, at_once=AT_ONCE) if index is not None]
+        if gone and not set(gone).isdisjoint(self._index_paths(service)):  # else deleted in between
+            raise UnreachableError(
+                f"service {service}: S3 lists {min(gone)} and does not find it", hint="try again"
+            )
         if denied and not (found and self._context.settings.readable_only):
             raise self._denied(service, min(denied))
         for path in sorted(denied):
@@ -145,6 +152,10 @@ class KeyedLayout(Layout):
                 "(--readable-only)"
             )
         return found
+
+    def _index_paths(self, service: str) -> list[str]:
+        names = self.bucket.names(f"{service}/{_PREFIX}", f"service {service}", delimiter="/")
+        return [path for path in names if self.is_index(path.rpartition("/")[2])]
 
     def _denied(self, service: str, path: str) -> AccessDeniedError:
         return AccessDeniedError(

@@ -16,6 +16,7 @@ from vault_exec.errors import (
     ConflictError,
     NoCredentialsError,
     SecretNotFound,
+    UnreachableError,
     UsageError,
 )
 
@@ -74,6 +75,19 @@ def test_the_secrets_of_all_keys_are_one_service(
         assert list(store.services()) == ["app"]
         assert len(store.history("app")) == 4
     assert {s3.get(path)["SSEKMSKeyId"] for path in ("app/a.json", "app/both-a.json", INDEX_A)} == {A}
+
+
+def test_an_index_that_is_listed_and_not_found_is_no_empty_one(
+    team_a: CheckedStore, team_b: CheckedStore, s3: S3, proxy: Proxy
+) -> None:
+    team_a.write("app", "a", "1")
+    team_b.write("app", "b", "2")
+    proxy.reset()
+    proxy.spoil(f"GetObject {INDEX_B}", refused(404, "NoSuchKey"))
+    with pytest.raises(UnreachableError, match=f"app: S3 lists {INDEX_B} and does not find it"):
+        team_a.values("app")
+    proxy.spoil(f"GetObject {INDEX_B}", before(lambda: s3.delete(INDEX_B)), nth=2)
+    assert team_a.values("app") == {"a": "1"}
 
 
 def test_one_key_s_writes_leave_the_other_s_index_alone(

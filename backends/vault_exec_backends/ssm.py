@@ -54,6 +54,7 @@ _LONGEST_NAME = 1011
 _DEEPEST = 15
 
 _NAME = frozenset(LOWER + UPPER + DIGITS + "_-.")
+_TYPES = {"Name": str, "Value": str, "Version": int}
 _CONFIG = SecretId("_chamber", "store-config")
 
 
@@ -632,7 +633,7 @@ def _of_service(service: str, entries: Iterable[Parameter]) -> dict[str, Paramet
 
 def _complete(entry: Parameter, about: str, *members: str) -> Parameter:
     for member in members or ("Name", "Value", "Version"):
-        if entry.get(member) is None:
+        if not isinstance(entry.get(member), _TYPES[member]):
             raise MalformedAnswerError(f"{about}: ssm answers with a parameter without {member}")
     return entry
 
@@ -679,7 +680,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _missing(id: SecretId, version: int | str | None = None) -> SecretNotFound:
     if version is None:
-        return SecretNotFound(f"{id} is not there")
+        return SecretNotFound(f"{id} is not there", hint=f"list {id.service} shows the keys that are there")
     which = f"version {version}" if isinstance(version, int) else f"label {shown(version)}"
     return SecretNotFound(
         f"{id} is not there, or has no {which}",
@@ -688,7 +689,11 @@ def _missing(id: SecretId, version: int | str | None = None) -> SecretNotFound:
 
 
 def _empty(service: str) -> ServiceNotFound:
-    return ServiceNotFound(f"service {service} holds no secret", service=service)
+    return ServiceNotFound(
+        f"service {service} holds no secret",
+        service=service,
+        hint="list-services shows what is there, in the region and account that are in force",
+    )
 
 
 def _check_target(id: SecretId, value: str) -> None:

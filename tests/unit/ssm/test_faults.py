@@ -432,11 +432,13 @@ def test_a_page_that_comes_back_is_an_error(
         assert proxy.counts[operation] == 2
 
 
+@pytest.mark.parametrize("instead", [None, ["x"]])
 @pytest.mark.parametrize("member", ["Value", "Version", "Name"])
 def test_a_parameter_without_its_members_is_an_error(
-    store: CheckedStore, proxy: Proxy, fifteen: dict[str, str], member: str
+    store: CheckedStore, proxy: Proxy, fifteen: dict[str, str], member: str, instead: object
 ) -> None:
-    proxy.spoil("GetParametersByPath", edited(lambda members: members["Parameters"][3].pop(member)))
+    change = edited(lambda members: members["Parameters"][3].update({member: instead}))
+    proxy.spoil("GetParametersByPath", change)
     with pytest.raises(MalformedAnswerError, match=f"without {member}"):
         store.values("app")
 

@@ -142,7 +142,7 @@ class Bucket:
             resource=self.name,
             must=("IsTruncated",),
             token_names=("NextContinuationToken", "ContinuationToken"),
-            meaning=self._meaning(),
+            meaning=self._meaning(about),
             Bucket=self.name,
             Prefix=prefix,
             **more,
@@ -161,7 +161,7 @@ class Bucket:
             about=about,
             resource=f"{self.name}/{path}",
             meaning={
-                **self._meaning(),
+                **self._meaning(about),
                 **dict.fromkeys(_CHANGED, ObjectChangedError(f"{about} changed in the meantime")),
                 "NoSuchKey": SecretNotFound(f"{about} is not there"),
             },
@@ -170,14 +170,14 @@ class Bucket:
             **members,
         )
 
-    def _meaning(self) -> dict[str, VaultExecError]:
+    def _meaning(self, about: str) -> dict[str, VaultExecError]:
         origin = self._context.settings.origin("backend-s3-bucket")
         absent = ConfigError(
-            f"there is no bucket {self.name} (from {origin})",
+            f"{about}: there is no bucket {self.name} (from {origin})",
             hint="create it, or name another with --backend-s3-bucket or CHAMBER_S3_BUCKET",
         )
         elsewhere = ConfigError(
-            f"the bucket {self.name} (from {origin}) is in another region than the one in use",
+            f"{about}: the bucket {self.name} (from {origin}) is in another region than the one in use",
             hint="set AWS_REGION to the bucket's: aws s3api get-bucket-location --bucket " + self.name,
         )
         return {"NoSuchBucket": absent, **dict.fromkeys(_ELSEWHERE, elsewhere)}

@@ -2,7 +2,7 @@
 # lists in requirements/ into .venv and .make; pip's own settings (PIP_INDEX_URL, PIP_CERT, ...) are honoured.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench format reference lock clean dev
+.PHONY: help demo test battery bench format reference lock clean dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ test: dev ## everything CI runs: format, lint, types, import rules, tests
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/pytest -n 2
+
+battery: dev ## what people trust such a program with, tried at length: one line a property
+	BATTERY=1 .venv/bin/pytest -q -n 2 -o faulthandler_timeout=1800 tests/battery tests/faults tests/unit/formats
 
 bench: dev ## what exec costs, beside a plain boto3 script
 	.venv/bin/python tests/benchmarks/bench.py

@@ -11,7 +11,7 @@ import pytest
 from tests.support.commands import Home, aws_variables, no_proxy
 
 pytest.register_assert_rewrite("vault_exec.testing")
-pytest_plugins = ["tests.support.report"]
+pytest_plugins = ["tests.support.report", "tests.support.battery"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -72,7 +72,7 @@ def _latest_value(store: Store, service: str, key: str) -> str:
         if spelling in found:
             return found[spelling]
     raise SecretNotFound(
-        f"{service}/{folded} is not there", hint=f"vault-exec list {service} shows the keys of the service"
+        f"{service}/{folded} is not there", hint=f"list {service} shows the keys that are there"
     )
 
 

@@ -26,6 +26,7 @@ from vault_exec.errors import (
     FormatError,
     InvalidNameError,
     MalformedAnswerError,
+    NoCredentialsError,
     SecretNotFound,
     ServiceNotFound,
     UnsupportedError,
@@ -163,7 +164,7 @@ class SecretsManagerStore(Store):
                 return _secret(id, document, values=True)
         raise SecretNotFound(
             f"{id} has no version {version}, or Secrets Manager keeps it no longer",
-            hint=f"vault-exec history {id.service} {id.key} shows the versions that are there",
+            hint=f"history {id.service} {id.key} shows the versions that are there",
         )
 
     def _documents(
@@ -348,6 +349,8 @@ class SecretsManagerStore(Store):
                 off=parent,
                 meaning={"InvalidParameterException": moved, "InvalidRequestException": moved},
             )
+        except NoCredentialsError:
+            raise
         except AccessDeniedError:
             self._may_move = False
             self._context.notify(
@@ -567,9 +570,7 @@ def _nothing(service: str) -> ServiceNotFound:
 
 
 def _missing(id: SecretId) -> SecretNotFound:
-    return SecretNotFound(
-        f"{id} is not there", hint=f"vault-exec list {id.service} shows the keys that are there"
-    )
+    return SecretNotFound(f"{id} is not there", hint=f"list {id.service} shows the keys that are there")
 
 
 def _conflict(id: SecretId, version: int, expected: int) -> ConflictError:
@@ -577,5 +578,5 @@ def _conflict(id: SecretId, version: int, expected: int) -> ConflictError:
     wanted = f"version {expected}" if expected else "no such key"
     return ConflictError(
         f"{id} is {found}, and --if-version expects {wanted}",
-        hint=f"vault-exec history {id.service} {id.key}",
+        hint=f"history {id.service} {id.key} shows who wrote it",
     )

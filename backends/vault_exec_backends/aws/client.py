@@ -162,7 +162,7 @@ class Client:
     ) -> dict[str, Any]:
         seconds = self._context.time_left()
         began = monotonic()
-        outcome = "ok"
+        outcome = "not sent"  # no credentials, no region, …
         try:
             answer = self._carrier.send(operation, members, seconds)
             for name in must:
@@ -174,6 +174,7 @@ class Client:
             self._learn(operation, began if throttled else None)
             raise
         else:
+            outcome = "ok"
             self._learn(operation, None)
             return answer
         finally:
@@ -181,7 +182,7 @@ class Client:
             self._context.trace(f"{self._service}:{operation} {took:.0f} ms, attempt {attempt}: {outcome}")
 
     def _wait(self, failure: Failure, told: Call, attempt: int) -> None:
-        """Full jitter: at most twice as long as at most last time, so that many clients do not meet again."""
+        """Full jitter, the longest wait doubling each time, so that many clients do not meet again."""
         from random import random
 
         wait = random() * min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1))  # noqa: S311 - no secret

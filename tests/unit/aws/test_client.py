@@ -13,6 +13,7 @@ import pytest
 from tests.support.aws import Told, context
 from vault_exec.errors import (
     MalformedAnswerError,
+    NoCredentialsError,
     SecretNotFound,
     StoreTimeoutError,
     ThrottledError,
@@ -140,6 +141,20 @@ def test_the_trace_never_holds_a_value() -> None:
         client(carrier, told).call("PutParameter", about="app/key", Value="canary")
     assert "canary" not in str(caught.value) + "".join(told.traces)
     assert told.traces[0].startswith("ssm:PutParameter ")
+
+
+def test_the_trace_tells_what_came_of_each_attempt() -> None:
+    told = Told()
+    steps = (Lost("cut"), {"Parameters": []}, NoCredentialsError("there are no AWS credentials"))
+    calls = client(Scripted(*steps), told)
+    calls.call("GetParameters", about="app")
+    with pytest.raises(NoCredentialsError):
+        calls.call("GetParameters", about="app")
+    assert [trace.partition(", ")[2] for trace in told.traces] == [
+        "attempt 1: Lost: cut",
+        "attempt 2: ok",
+        "attempt 1: not sent",
+    ]
 
 
 def test_pages_end_where_there_is_no_token() -> None:

@@ -253,7 +253,8 @@ class Keys:
     def place(self, header: Header) -> str:
         """Where the wrapping key is, for notes and errors."""
         if header.source == KEYRING:
-            return f"the key in the keyring ({places.KEYRING_SERVICE} {header.key_name()})"
+            entry = f"{places.KEYRING_SERVICE} {header.key_name()}"
+            return f"the key in the keyring (which `keyring get {entry}` prints)"
         if header.source == FILE:
             return f"the key in {self._path(header)}"
         return "its passphrase" if header.source == PASSPHRASE else "the key that you keep"
@@ -296,7 +297,7 @@ class Keys:
         self._context.restart_deadline()  # a person may take as long as it takes
         if not passphrase:
             raise UsageError("the passphrase is empty", hint="nothing was changed; try again")
-        return os.fsencode(passphrase)
+        return passphrase.encode("utf-8", "surrogateescape")
 
     def _new_passphrase(self) -> bytes:
         first = self._asked(f"new passphrase of {self._store_path} (not shown)")

@@ -213,7 +213,14 @@ def read_given(path: str, variable: str, store_path: str) -> bytes:
             os.set_inheritable(number, False)
         return _read(number)
     except FileNotFoundError:
-        raise ConfigError(f"there is no file {path}, which {variable} names") from None
+        from shlex import quote
+
+        raise ConfigError(
+            f"there is no file {path}, which {variable} names",
+            hint=f"for a new key: umask 077; head -c 32 /dev/urandom | base64 > {quote(path)}"
+            if variable.endswith("KEY_FILE")
+            else None,
+        ) from None
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", "there is no such open file")
         raise AccessDeniedError(f"{path}, which {variable} names, cannot be read: {why}") from None

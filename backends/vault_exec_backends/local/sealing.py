@@ -37,7 +37,6 @@ ARGON2_LANES = 4
 #: What a header may ask for, so that a changed one can neither weaken the passphrase nor eat the machine.
 ARGON2_BOUNDS = ((64 * 1024, 1024 * 1024), (3, 10), (1, 16))
 
-
 #: OpenSSL shares a pool of threads among Argon2's lanes: two derivations at once in one process can wait for
 #: each other's threads for ever (seen with OpenSSL 4.0.3).
 _stretching = allocate_lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -471,8 +472,13 @@ def test_an_open_file_that_is_not_there(place: Place, path: str) -> None:
 
 
 def test_a_given_file_that_cannot_be_read(place: Place, files: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no file"):
-        place.open(VAULT_EXEC_KEY_FILE=str(files / "absent")).write("svc", "key", "value")
+    with pytest.raises(ConfigError, match="there is no file") as caught:
+        place.open(VAULT_EXEC_KEY_FILE=str(files / "a key")).write("svc", "key", "value")
+    assert str(caught.value.hint).endswith(f"| base64 > '{files / 'a key'}'")
+    made = str(caught.value.hint).partition(": ")[2]
+    subprocess.run(["sh", "-c", made], check=True)
+    place.open(VAULT_EXEC_KEY_FILE=str(files / "a key")).initialise()
+    place.path.unlink()
     with pytest.raises(AccessDeniedError, match="cannot be read"):
         place.open(VAULT_EXEC_PASSPHRASE_FILE=str(files)).write("svc", "key", "value")
     assert place.open().services() == []

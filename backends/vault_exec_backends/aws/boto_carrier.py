@@ -69,9 +69,7 @@ class BotoCarrier:
                 max_pool_connections=_CONNECTIONS,
             ),
         )
-        # Before botocore's own look at it, which makes "500" of what is no XML.
-        service = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.register_first(f"before-parse.{service}", _check_body)
+        client.meta.events.register("before-parse", _check_body)
         return client
 
     def _region(self, session: Any) -> str:

@@ -19,7 +19,8 @@ test: dev ## everything CI runs: format, lint, types, import rules, tests
 	.venv/bin/pytest -n 2
 
 battery: dev ## what people trust such a program with, tried at length: one line a property
-	BATTERY=1 .venv/bin/pytest -q -n 2 -o faulthandler_timeout=1800 tests/battery tests/faults tests/unit/formats
+	BATTERY=1 .venv/bin/pytest -q -o faulthandler_timeout=3600 tests/battery
+	BATTERY=1 .venv/bin/pytest -q -n 2 -o faulthandler_timeout=3600 tests/faults tests/unit/formats
 
 bench: dev ## what exec costs, beside a plain boto3 script
 	.venv/bin/python tests/benchmarks/bench.py

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kernel import LONGEST, ask, split, total_limit
 from vault_exec import launch
 from vault_exec.environ import Environment, Variable
 from vault_exec.errors import CommandNotFoundError, LaunchError, NotExecutableError
@@ -156,69 +157,27 @@ def test_a_refusal_says_which_file_and_why(
 
 # -- the kernel's limits -----------------------------------------------------------------------------------
 
-PAGE = os.sysconf("SC_PAGESIZE")
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux's limits: execve(2)")
-
-# What check_size says, then what the kernel says, about the same program, arguments and environment.
-_ASK = """
-import errno, os, resource, sys
-from vault_exec import launch
-from vault_exec.environ import Environment, Variable
-from vault_exec.errors import LaunchError
-
-stack, sizes, argument = int(sys.argv[1]), eval(sys.argv[2]), int(sys.argv[3])
-resource.setrlimit(resource.RLIMIT_STACK, (stack, resource.getrlimit(resource.RLIMIT_STACK)[1]))
-inherited = [(b"K%04d" % n, b"x" * (size - 6)) for n, size in enumerate(sizes)]
-child = Environment(inherited, [])
-arguments = [b"true"] + ([b"a" * argument] if argument else [])
-try:
-    launch.check_size(b"/bin/true", arguments, child)
-    ours = "fits"
-except LaunchError as error:
-    ours = "too much"
-sys.stdout.write(ours + "\\n")
-sys.stdout.flush()
-try:
-    os.execve(b"/bin/true", arguments, child)
-except OSError as error:
-    sys.exit(7 if error.errno == errno.E2BIG else 8)
-"""
-
-
-def ask(stack: int, sizes: list[int], argument: int = 0) -> tuple[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", _ASK, str(stack), str(sizes), str(argument)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert done.returncode in (0, 7), done.stderr
-    return done.stdout.strip(), "fits" if done.returncode == 0 else "too much"
 
 
 @only_linux
 @pytest.mark.parametrize("over", [0, 1])
 @pytest.mark.parametrize("stack", [256 << 10, 1 << 20, 8 << 20])
 def test_the_total_is_measured_as_the_kernel_measures_it(stack: int, over: int) -> None:
-    limit = max(128 << 10, min(6 << 20, stack // 4))
-    fixed = len("/bin/true") + 1 + len("true") + 1 + 8
-    whole, rest = divmod(limit - fixed, 100_000)
-    sizes = [100_000 - 9] * (whole - 1)
-    sizes.append((100_000 + rest) // 2 - 9)
-    sizes.append(100_000 + rest - (100_000 + rest) // 2 - 9 + over)
+    sizes = split(total_limit(stack) + over, 100_000)
     assert ask(stack, sizes) == (("too much",) * 2 if over else ("fits",) * 2)
 
 
 @only_linux
 @pytest.mark.parametrize("over", [0, 1])
 def test_one_variable_is_measured_as_the_kernel_measures_it(over: int) -> None:
-    assert ask(8 << 20, [32 * PAGE - 1 + over]) == (("too much",) * 2 if over else ("fits",) * 2)
+    assert ask(8 << 20, [LONGEST + over]) == (("too much",) * 2 if over else ("fits",) * 2)
 
 
 @only_linux
 @pytest.mark.parametrize("over", [0, 1])
 def test_one_argument_is_measured_as_the_kernel_measures_it(over: int) -> None:
-    assert ask(8 << 20, [], 32 * PAGE - 1 + over) == (("too much",) * 2 if over else ("fits",) * 2)
+    assert ask(8 << 20, [], [LONGEST + over]) == (("too much",) * 2 if over else ("fits",) * 2)
 
 
 @pytest.fixture
@@ -234,10 +193,10 @@ def check() -> Callable[[Environment], str]:
 
 @only_linux
 def test_a_secret_that_is_too_long_is_named_with_its_key(check: Callable[[Environment], str]) -> None:
-    said = check(Environment([], [Variable("BIG", "svc", "big", "v" * 32 * PAGE)]))
+    said = check(Environment([], [Variable("BIG", "svc", "big", "v" * (LONGEST + 1))]))
     assert "BIG (svc/big)" in said
-    assert f"{32 * PAGE + 4:,}" in said
-    assert f"{32 * PAGE - 1:,}" in said
+    assert f"{LONGEST + 5:,}" in said
+    assert f"{LONGEST:,}" in said
     assert "vvv" not in said
 
 

@@ -85,11 +85,6 @@ class App:
         if not self.quiet:
             self._line(f"note: {text}")
 
-    def warn(self, text: str) -> None:
-        """One line about something that may be wrong; never a value."""
-        if not self.quiet:
-            self._line(f"warning: {text}")
-
     def warn_as_chamber(self, text: str) -> None:
         """A warning in chamber's form, without the program's name: people filter their logs by it."""
         if not self.quiet:

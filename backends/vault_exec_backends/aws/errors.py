@@ -209,7 +209,7 @@ def _refusal(failure: Refused, call: Call) -> VaultExecError:
         return _kms(failure, call)
     if failure.code in ("ParameterAlreadyExists", "ResourceExistsException"):
         return ConflictError(f"{call.about} is there already")
-    if failure.code == "InvalidNextToken":
+    if failure.code in ("InvalidNextToken", "InvalidNextTokenException"):
         return UnreachableError(f"{call.about}: {call.service} lost track of its pages", hint="try again")
     return VaultExecError(
         f"{call.about}: {call.service} refused {call.operation}: "

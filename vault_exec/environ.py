@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 #: What opens the local store is not handed on to the program that gets the secrets.
 NOT_INHERITED = frozenset(
-    [b"VAULT_EXEC_PASSPHRASE", b"VAULT_EXEC_PASSPHRASE_FILE", b"VAULT_EXEC_KEY", b"VAULT_EXEC_KEY_FILE"]
+    [
+        b"VAULT_EXEC_KEY",
+        b"VAULT_EXEC_KEY_FILE",
+        b"VAULT_EXEC_NEW_KEY_FILE",
+        b"VAULT_EXEC_NEW_PASSPHRASE_FILE",
+        b"VAULT_EXEC_PASSPHRASE",
+        b"VAULT_EXEC_PASSPHRASE_FILE",
+    ]
 )
 
 #: How many services of a remote store are asked for at once.
@@ -202,7 +209,7 @@ def given(found: Sequence[tuple[str, Mapping[str, str]]], rules: Rules) -> list[
         raise ServiceNotFound(
             f"--only and --except leave no secret of {services}",
             service=services,
-            hint="check the globs, or say --allow-missing if that is meant",
+            hint="globs match keys as list shows them; if nothing is meant, say --allow-missing",
         )
     return variables
 

@@ -166,6 +166,8 @@ def test_what_opens_the_store_is_not_handed_on(filled: Home) -> None:
         "VAULT_EXEC_PASSPHRASE_FILE",
         "VAULT_EXEC_KEY",
         "VAULT_EXEC_KEY_FILE",
+        "VAULT_EXEC_NEW_KEY_FILE",
+        "VAULT_EXEC_NEW_PASSPHRASE_FILE",
     )
     got = environment(
         filled.run("-b", "null", "exec", "x", "--", "env", "-0", env=dict.fromkeys(names, CANARY))

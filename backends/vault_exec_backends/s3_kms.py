@@ -7,6 +7,9 @@ another KMS key than it was put under.
 
 S3 names the KMS key of an object by its ARN, with which an alias cannot be compared; but it names that of the
 index in the same way. Where there is no index yet, an empty one is made to learn it.
+
+Writers of a new secret do not look into the other indexes. One that chamber left there without its object, by
+a delete that was interrupted, stays in force while its version is higher; `list` tells of it.
 """
 
 from __future__ import annotations

@@ -162,9 +162,8 @@ class Writer:
             except ObjectChangedError:
                 attempt += 1
                 self._pause(attempt)
-            # In this order, so that the index is never ahead of the object.
-            index = self._layout.index(draft.id.service)
-            found = self._layout.object_of(draft.id)
+            index, objects = self._layout.index_and_objects(draft.id.service, [draft.id])
+            found = objects[draft.id]
 
     def _try_to_place(self, draft: Draft, index: Index, found: Object | None) -> None:
         id = draft.id
@@ -201,7 +200,11 @@ class Writer:
         return self._bucket.tags(path_of(id), str(id)) or {}
 
     def _put_in_force(self, index: Index, drafts: Sequence[Draft]) -> None:
-        """Make the index say what the drafts' objects say."""
+        """Make the index say what the drafts' objects say.
+
+        An index is only ever written on top of one that was read before the objects were: so it never goes
+        back to an older version.
+        """
         service = drafts[0].id.service
         attempt = 0
         try:

@@ -129,6 +129,28 @@ def test_of_two_that_hold_a_key_the_higher_version_is_in_force(
         assert listed.value == value
 
 
+def test_a_secret_that_another_index_holds_at_a_higher_version_is_not_written(
+    team_a: CheckedStore, s3: S3
+) -> None:
+    s3.put(INDEX_A, {"latest": {"key": entry("of a", 2, A)}}, A)
+    s3.put(INDEX_B, {"latest": {"key": entry("of b", 3, B)}}, B)
+    s3.put(OBJECT, secret_object("1", "of a", "of b"), B)
+    with pytest.raises(UsageError, match=f"held under the KMS key {B}"):
+        team_a.write("app", "key", "new")
+    assert team_a.values("app") == {"key": "of b"}
+
+
+def test_a_secret_that_chamber_left_in_another_index_is_told_of(
+    team_a: CheckedStore, s3: S3, told: Told
+) -> None:
+    s3.put(INDEX_B, {"latest": {"key": entry("of b", 3, B)}}, B)
+    assert team_a.write("app", "key", "new") == 1
+    assert team_a.values("app") == {"key": "of b"}
+    [listed] = team_a.list("app", values=True)
+    assert (listed.value, listed.version) == ("of b", 3)
+    assert "app/key: what is in force is in no version of app/key.json" in told.notes[0]
+
+
 def test_what_is_no_index_is_not_taken_for_one(team_a: CheckedStore, s3: S3) -> None:
     team_a.write("app", "a", "1")
     for path in (

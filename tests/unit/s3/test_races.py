@@ -312,8 +312,8 @@ def test_what_chamber_brings_back_into_the_index_is_taken_out_again(
 
 # -- many processes -----------------------------------------------------------------------------------------
 
-WRITERS = 4
-WRITES = 8
+WRITERS = 3
+WRITES = 5
 
 WRITER = """
 import sys, vault_exec
@@ -334,14 +334,13 @@ with vault_exec.open_store() as store:
 """
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_of_many_writers_none_is_lost_and_none_is_applied_twice(
-    other: CheckedStore, proxy: Proxy, aws: dict[str, str], backend: str, seed: int
+    other: CheckedStore, proxy: Proxy, aws: dict[str, str], backend: str
 ) -> None:
     """Some of their answers get lost."""
-    chance = random.Random(seed)
+    chance = random.Random(1)
     for call in ("PutObject", "GetObject"):
-        for nth in chance.sample(range(5, WRITERS * WRITES * 8), 12):
+        for nth in chance.sample(range(5, WRITERS * WRITES * 8), 6):
             proxy.spoil(call, lost, nth=nth)
     other.write("app", "counter", "0")
     processes = [

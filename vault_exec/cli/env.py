@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vault_exec.cli import services as several
+from vault_exec.cli import several
 from vault_exec.cli.app import App
 from vault_exec.cli.arguments import complete_service
 from vault_exec.cli.options import SERVICES

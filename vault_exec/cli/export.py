@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from vault_exec import formats, names
-from vault_exec.cli import output_file
-from vault_exec.cli import services as several
+from vault_exec.cli import output_file, several
 from vault_exec.cli.app import App
 from vault_exec.cli.arguments import complete_service
 from vault_exec.cli.options import NAMES, SERVICES

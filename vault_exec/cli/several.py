@@ -1,4 +1,4 @@
-"""What `env` and `export` share: the secrets of several services as one mapping."""
+"""The secrets of several services as one mapping: what `env` and `export` share."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ FAULTS: dict[str, tuple[Fault, int]] = {
 }
 
 #: Each backend with each fault in the battery, else with one.
-CASES = product(BACKENDS, FAULTS) if LONG else zip(BACKENDS, FAULTS, strict=True)
+CASES = list(product(BACKENDS, FAULTS) if LONG else zip(BACKENDS, FAULTS, strict=True))
 
 
 @pytest.mark.parametrize(("backend", "name"), CASES)

@@ -27,6 +27,7 @@ from vault_exec.errors import (
     ConflictError,
     FormatError,
     InvalidValueError,
+    NoCredentialsError,
     SecretNotFound,
     ServiceNotFound,
     UnreachableError,
@@ -320,6 +321,17 @@ def test_without_permission_to_move_labels_it_writes_as_chamber_does_and_says_so
     [note] = told.notes
     assert "secretsmanager:UpdateSecretVersionStage" in note
     assert [event.version for event in store.history("svc", "a")] == [1, 2, 3]
+
+
+def test_credentials_that_expire_before_the_move_are_told_and_nothing_is_in_force(
+    store: CheckedStore, proxy: Proxy, service: Any, told: Told
+) -> None:
+    store.write("svc", "a", "1")
+    proxy.spoil("UpdateSecretVersionStage", refused(400, "ExpiredTokenException"), times=ALWAYS)
+    with pytest.raises(NoCredentialsError):
+        store.write("svc", "a", "2")
+    assert current(service) == {"a": "1"}
+    assert told.notes == []
 
 
 def test_the_quota_of_versions_is_told_and_not_retried(store: CheckedStore, proxy: Proxy) -> None:

@@ -383,9 +383,10 @@ class SsmStore(Store):
         found = _of_service(service, self._get_parameters(names, service, decrypt=decrypt))
         bare = sorted(set(keys) - set(found))
         if bare and (not found or not self._context.settings.allow_unlabelled):
+            leave_out = "; or leave them out: --allow-unlabelled" if found else ""
             raise SecretNotFound(
                 f"{service}: label {shown(label)} is missing on {_some(bare)}",
-                hint=f"label them with: label {service} KEY {label}; or leave them out: --allow-unlabelled",
+                hint=f"label them with: label {service} KEY {label}{leave_out}",
             )
         if bare:
             self._context.notify(f"{service}: left out, without label {label}: {_some(bare)}")

@@ -236,8 +236,9 @@ def test_a_label_that_no_key_has_is_an_error_in_any_case(open_ssm: Open) -> None
     store = open_ssm(allow_unlabelled=True)
     store.write("app", "key", "value")
     store.label("app", "key", "prod")
-    with pytest.raises(NotFoundError, match="'Prod'"):
+    with pytest.raises(NotFoundError, match="'Prod'") as caught:
         store.values("app", "Prod")
+    assert caught.value.hint == "label them with: label app KEY Prod"
     with pytest.raises(ServiceNotFound):
         store.values("other", "prod")
 

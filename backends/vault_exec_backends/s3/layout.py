@@ -5,8 +5,6 @@ Layout is that of the `s3` backend; the one of `s3-kms` inherits it.
 
 from __future__ import annotations
 
-from functools import partial
-
 from vault_exec import parallel
 from vault_exec.errors import InvalidNameError, UsageError
 from vault_exec.model import SecretId
@@ -92,11 +90,11 @@ class Layout:
         indexes: list[Index] = []
         objects: dict[SecretId, Object | None] = {}
 
-        def read(id: SecretId) -> None:
-            objects[id] = self.object_of(id)
+        def reading(id: SecretId) -> Callable[[], object]:
+            return lambda: objects.update({id: self.object_of(id)})
 
         tasks: list[Callable[[], object]] = [lambda: indexes.append(self.index(service))]
-        tasks += [partial(read, id) for id in ids]
+        tasks += [reading(id) for id in ids]
         parallel.each(lambda task: task(), [*tasks, *also], at_once=AT_ONCE)
         return indexes[0], objects
 

@@ -29,8 +29,6 @@ is undone: this narrows the gap and does not close it.
 
 from __future__ import annotations
 
-from functools import partial
-
 from vault_exec import parallel
 from vault_exec.errors import ConflictError, UsageError, VaultExecError
 from vault_exec_backends.aws.times import now_text
@@ -40,7 +38,7 @@ from vault_exec_backends.s3.layout import AT_ONCE, path_of, version_in_force
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from vault_exec.model import SecretId
     from vault_exec.store import Context
@@ -134,14 +132,9 @@ class Writer:
         Returns the error that stopped it, if one did: the drafts that have an `entry` are in force then.
         """
         index, _ = self._layout.index_and_objects(service, [], self._caller.arn)
-
-        def place(draft: Draft) -> None:
-            self._read_and_place(index, draft)
-            self._context.restart_deadline()
-
         failure = None
         try:
-            parallel.each(place, drafts, at_once=AT_ONCE)
+            self._read_and_place(index, drafts, self._context.restart_deadline)
         except VaultExecError as error:
             failure = error
         placed = [draft for draft in drafts if draft.entry is not None]
@@ -149,8 +142,14 @@ class Writer:
             self._put_in_force(index, placed)
         return failure
 
-    def _read_and_place(self, index: Index, draft: Draft) -> None:
-        self._place(draft, index, self._layout.object_of(draft.id))
+    def _read_and_place(
+        self, index: Index, drafts: Sequence[Draft], progressed: Callable[[], None] = lambda: None
+    ) -> None:
+        def place(draft: Draft) -> None:
+            self._place(draft, index, self._layout.object_of(draft.id))
+            progressed()
+
+        parallel.each(place, drafts, at_once=AT_ONCE)
 
     def _place(self, draft: Draft, index: Index, found: Object | None) -> None:
         """Get the draft into its object, however often others are faster."""
@@ -217,7 +216,7 @@ class Writer:
                     self._pause(attempt)
                 index = self._layout.index(service)
                 unsaid = [draft for draft in drafts if not draft.is_said_by(index)]
-                parallel.each(partial(self._read_and_place, index), unsaid, at_once=AT_ONCE)
+                self._read_and_place(index, unsaid)
                 if all(draft.is_said_by(index) for draft in unsaid):  # which may be somebody's newer version
                     return
         except VaultExecError as error:

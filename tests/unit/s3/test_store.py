@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +63,19 @@ def object_body(*values: str) -> dict[str, Any]:
         for number, value in enumerate(values, 1)
     }
     return {"service": "app", "key": "/app/key", "values": records}
+
+
+def test_loading_it_brings_nothing_that_is_dear() -> None:
+    """exec loads it; the carrier of the calls comes with the first of them."""
+    show = "import sys, vault_exec_backends.s3_kms; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-c", show], capture_output=True, text=True)
+    loaded = set(done.stdout.split())
+    assert "vault_exec_backends.s3.store" in loaded
+    bare = subprocess.run(
+        [sys.executable, "-I", "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True
+    )
+    dear = {"re", "json", "typing", "functools", "urllib.parse", "socket", "threading", "enum", "botocore"}
+    assert not dear & (loaded - set(bare.stdout.split()))
 
 
 # -- at rest ----------------------------------------------------------------------------------------------

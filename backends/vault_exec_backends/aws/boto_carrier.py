@@ -23,7 +23,7 @@ _CONNECTIONS = 32
 class BotoCarrier:
     """One service through one botocore client, made at the first call and shared by all threads."""
 
-    __slots__ = ("_client", "_environ", "_lock", "_service", "_timeout")
+    __slots__ = ("_client", "_credentials", "_environ", "_lock", "_service", "_timeout")
 
     def __init__(self, service: str, environ: Mapping[str, str], timeout: float) -> None:
         self._service = service
@@ -31,6 +31,7 @@ class BotoCarrier:
         self._timeout = timeout
         self._lock = allocate_lock()
         self._client: Any = None
+        self._credentials: Any = None
 
     def send(self, operation: str, members: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """See `client.Carrier`."""
@@ -39,28 +40,42 @@ class BotoCarrier:
 
     def _send(self, operation: str, members: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            with self._lock:
-                if self._client is None:
-                    self._client = self._connected()
-            method = getattr(self._client, _method_name(operation))
-            answer: dict[str, Any] = method(**members)
+            client = self._ready()
+        except (ConfigError, NoCredentialsError):
+            raise
+        except Exception as error:
+            _raise_unready(error)
+        try:
+            answer: dict[str, Any] = getattr(client, _method_name(operation))(**members)
             if hasattr(answer.get("Body"), "read"):
                 answer["Body"] = answer["Body"].read()
-        except (Refused, NotSent, Lost, ConfigError):
+        except Lost:
             raise
         except Exception as error:
             _raise_neutral(error)
         return answer
 
-    def _connected(self) -> Any:
+    def _ready(self) -> Any:
+        """The client, with credentials that are good now, so that no call fails for the lack of them."""
+        with self._lock:
+            if self._client is None:
+                self._credentials, self._client = self._connected()
+        self._credentials.get_frozen_credentials()
+        return self._client
+
+    def _connected(self) -> tuple[Any, Any]:
         import botocore.session
         from botocore.config import Config
 
         _hush()
         session = botocore.session.Session()
+        region = self._region(session)
+        credentials = session.get_credentials()
+        if credentials is None:
+            _raise_no_credentials()
         client = session.create_client(
             self._service,
-            region_name=self._region(session),
+            region_name=region,
             endpoint_url=config.endpoint(self._service, self._environ),
             config=Config(
                 connect_timeout=min(_CONNECT_SECONDS, self._timeout),
@@ -70,7 +85,7 @@ class BotoCarrier:
             ),
         )
         client.meta.events.register("before-parse", _check_body)
-        return client
+        return credentials, client
 
     def _region(self, session: Any) -> str:
         named = config.region(self._environ) or session.get_config_variable("region") or _region_of_machine()
@@ -150,6 +165,37 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return headers.get("x-amzn-requestid") or headers.get("x-amz-request-id") or ""
 
 
+def _raise_unready(error: Exception) -> NoReturn:
+    """Raise what keeps a call from being made. Credentials come from programs, files and services, among them
+    STS, whose refusal is not that of the service called."""
+    from botocore import exceptions as boto
+
+    why = type(error).__name__
+    if isinstance(error, boto.ClientError):
+        why = f"{error.operation_name} is refused: {error.response.get('Error', {}).get('Code', '')}"
+    else:
+        try:
+            _raise_neutral(error)
+        except Lost as lost:
+            if isinstance(error, boto.BotoCoreError):
+                raise NotSent(str(lost)) from None
+    _raise_bad_credentials(why)
+
+
+def _raise_bad_credentials(why: str) -> NoReturn:
+    raise NoCredentialsError(
+        f"the AWS credentials cannot be had ({why})",
+        hint="log in again (aws sso login), or look at the profile in ~/.aws/config and at its role",
+    ) from None
+
+
+def _raise_no_credentials() -> NoReturn:
+    raise NoCredentialsError(
+        "there are no AWS credentials",
+        hint="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role",
+    ) from None
+
+
 def _raise_neutral(error: Exception) -> NoReturn:
     """Raise what the error means for any carrier. Never chained: botocore's errors can hold what was sent."""
     from botocore import exceptions as boto
@@ -157,10 +203,7 @@ def _raise_neutral(error: Exception) -> NoReturn:
     if isinstance(error, boto.ClientError):
         _raise_refused(error)
     if isinstance(error, (boto.NoCredentialsError, boto.PartialCredentialsError)):
-        raise NoCredentialsError(
-            "there are no AWS credentials",
-            hint="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role",
-        ) from None
+        _raise_no_credentials()
     if isinstance(
         error,
         (
@@ -171,10 +214,7 @@ def _raise_neutral(error: Exception) -> NoReturn:
             boto.NoAuthTokenError,
         ),
     ):
-        raise NoCredentialsError(
-            f"the AWS credentials cannot be had ({type(error).__name__})",
-            hint="log in again (aws sso login), or look at the profile in ~/.aws/config",
-        ) from None
+        _raise_bad_credentials(type(error).__name__)
     if isinstance(error, (boto.ConnectTimeoutError, boto.EndpointConnectionError, boto.ProxyConnectionError)):
         raise NotSent(f"cannot connect{_where(error)}") from None
     if isinstance(error, boto.SSLError):

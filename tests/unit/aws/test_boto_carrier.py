@@ -17,7 +17,7 @@ from threading import Thread
 import pytest
 
 from tests.support.commands import aws_variables
-from tests.support.proxy import Exchange, Proxy, cut_off, delayed, lost, refused, web_page
+from tests.support.proxy import ALWAYS, Exchange, Proxy, cut_off, delayed, lost, refused, web_page
 from vault_exec.errors import ConfigError, InvalidValueError, NoCredentialsError, VaultExecError
 from vault_exec_backends.aws.boto_carrier import BotoCarrier
 from vault_exec_backends.aws.errors import Lost, NotSent, Refused
@@ -267,6 +267,36 @@ def test_a_credential_process_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_pa
     config.write_text("[default]\nregion = us-east-1\ncredential_process = false\n")
     with pytest.raises(NoCredentialsError, match="cannot be had"):
         carrier(monkeypatch, AWS_CONFIG_FILE=str(config)).send("DescribeParameters", {}, 10)
+
+
+def test_a_credential_process_that_talks_nonsense(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"[default]\nregion = us-east-1\ncredential_process = echo {CANARY}\n")
+    with pytest.raises(NoCredentialsError, match="cannot be had") as caught:
+        carrier(monkeypatch, AWS_CONFIG_FILE=str(config)).send("DescribeParameters", {}, 10)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_role_is_taken_or_who_refuses_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, proxy: Proxy
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nregion = us-east-1\n"
+        "role_arn = arn:aws:iam::123456789012:role/deploy\nsource_profile = me\n"
+        "[profile me]\naws_access_key_id = x\naws_secret_access_key = x\n"
+    )
+    variables = {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL": proxy.url}
+    proxy.spoil("AssumeRole", refused(403, "AccessDenied"))
+    with pytest.raises(NoCredentialsError, match=r"AssumeRole is refused: AccessDenied") as caught:
+        carrier(monkeypatch, **variables).send("PutParameter", PUT, 10)
+    assert "role" in (caught.value.hint or "")
+    proxy.spoil("AssumeRole", lost, nth=2, times=ALWAYS)
+    with pytest.raises(NotSent):  # so that nobody asks whether the write was done
+        carrier(monkeypatch, **variables).send("PutParameter", PUT, 60)
+    proxy.reset()
+    assert carrier(monkeypatch, **variables).send("PutParameter", PUT, 10)["Version"] == 1
+    assert proxy.counts == {"AssumeRole": 1, "PutParameter": 1}
 
 
 def test_what_aws_would_not_take_is_not_repeated_in_the_error(ssm: BotoCarrier) -> None:

@@ -146,26 +146,24 @@ class Row:
 class Service:
     """A service as it stands in the file: its manifest, and the current row of each of its keys.
 
-    generation: counts the writes; 0 for a service that is not in the file. live: how many keys are not
-    deleted. rows: by key, sorted.
+    generation: counts the writes. live: how many keys are not deleted. manifest: None for a service that is
+    not in the file. rows: by key, sorted.
     """
 
     __slots__ = ("_value", "generation", "live", "manifest", "name", "path", "rows")
 
-    def __init__(
-        self, path: str, name: str, generation: int, live: int, manifest: bytes, rows: dict[bytes, Row]
-    ) -> None:
+    def __init__(self, path: str, name: str, rows: dict[bytes, Row]) -> None:
         self.path = path
         self.name = name
-        self.generation = generation
-        self.live = live
-        self.manifest = manifest
         self.rows = rows
+        self.generation = 0
+        self.live = 0
+        self.manifest: bytes | None = None
         self._value = encode(b"value", name.encode())
 
     def check(self, sealer: Sealer) -> None:
         """Raise DamagedStoreError unless these are the rows that the last write left."""
-        if not self.generation:
+        if self.manifest is None:
             if self.rows:
                 raise self._damaged("its manifest is gone")
             return
@@ -344,7 +342,7 @@ class Records:
     # -- services and the current rows of their keys ----------------------------------------------------
 
     def service(self, name: str) -> Service:
-        """The service; of generation 0, without rows, where it is not there."""
+        """The service; without a manifest where it is not there."""
         found = self._connection.execute(
             "SELECT generation, live, manifest FROM services WHERE name = ?", (name,)
         ).fetchone()
@@ -352,8 +350,11 @@ class Records:
             f"SELECT {_ROW}, past, tags FROM secrets WHERE service = ? ORDER BY key",  # noqa: S608
             (name,),
         )
-        generation, live, manifest = found or (0, 0, b"")
-        return Service(self.path, name, generation, live, manifest, {row[0]: Row(*row) for row in rows})
+        service = Service(self.path, name, {row[0]: Row(*row) for row in rows})
+        if found:
+            service.generation, service.live, manifest = found
+            service.manifest = manifest or b""  # a null, which only damage can make, is not absence
+        return service
 
     def save_service(self, sealer: Sealer, service: Service, changed: Iterable[Row]) -> None:
         """Store these rows of the (checked) service, which replace or join the others, and its manifest."""
@@ -362,7 +363,7 @@ class Records:
             rows[row.key] = row
             self._save("secrets", 9, service, row, row.past, row.tags)
         service.rows = {key: rows[key] for key in sorted(rows)}
-        if not service.generation:
+        if service.manifest is None:
             self.save_catalogue(sealer, [*self.catalogue().names, service.name.encode()])
         service.generation += 1
         service.live = sum(not row.deleted for row in rows.values())

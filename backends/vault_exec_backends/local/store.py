@@ -319,7 +319,7 @@ class LocalStore(Store):
 
         def fetch(records: Records) -> tuple[Service, T, Catalogue | None]:
             found = records.service(service)
-            catalogue = None if found.generation else records.catalogue()
+            catalogue = records.catalogue() if found.manifest is None else None
             return found, more(records, found), catalogue
 
         fetched = self._fetch(fetch)
@@ -399,7 +399,7 @@ class LocalStore(Store):
                     raise _KeyChanged
                 found = records.service(service)
                 found.check(sealer)
-                if not found.generation:
+                if found.manifest is None:
                     records.catalogue().check(sealer, without=service)
                 return change(records, sealer, found)
             except BaseException:

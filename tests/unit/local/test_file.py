@@ -179,6 +179,18 @@ def test_a_file_in_the_place_of_a_folder(place: Place) -> None:
         place.open().write("svc", "key", "value")
 
 
+def test_what_sqlite_says_of_a_file_need_not_be_text(place: Place) -> None:
+    place.open().write("svc", "key", "value")
+    connection = sqlite3.connect(place.path)
+    connection.execute("PRAGMA writable_schema = ON")
+    with connection:
+        connection.execute("UPDATE sqlite_master SET sql = CAST(X'ff20ff' AS TEXT) WHERE name = 'secrets'")
+    connection.close()
+    for call in (lambda store: store.values("svc"), lambda store: store.write("svc", "key", "new")):
+        with pytest.raises(DamagedStoreError, match=str(place.path)):
+            call(place.open())
+
+
 # -- permissions ----------------------------------------------------------------------------------------
 
 #: As somebody for whom permissions count, with the key in hand.
@@ -341,6 +353,15 @@ def test_a_disk_that_takes_no_more(place: Place) -> None:
     out = place.run(WRITES_TOO_MUCH, "live", VAULT_EXEC_KEY=KEY)
     assert out.startswith(f"UnreachableError 6: the store {place.path} cannot be written")
     assert place.open(VAULT_EXEC_KEY=KEY).values("svc") == {"key": "before"}
+
+
+def test_a_writer_writes_for_good(place: Place) -> None:
+    def pragmas(records: Records, new: bool) -> list[object]:
+        names = ("journal_mode", "synchronous", "secure_delete", "cache_spill")
+        return [records._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    extra = 3
+    assert Database(str(place.path), timeout=1).write(pragmas) == [b"delete", extra, 1, 0]
 
 
 # -- what is gone is gone -------------------------------------------------------------------------------

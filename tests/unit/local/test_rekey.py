@@ -280,3 +280,15 @@ def test_a_write_that_finds_another_key_looks_again(place: Place) -> None:
 
     assert place.open(answers()).write("svc", "key", "again") == 2
     assert place.open(["first"]).values("svc") == {"key": "again"}
+
+
+def test_a_read_that_finds_another_key_looks_again(place: Place) -> None:
+    """The passphrase changes while somebody types the new one."""
+    place.open(VAULT_EXEC_PASSPHRASE="first").write("svc", "key", "value")
+
+    def answers() -> Any:
+        place.open(["first", "second", "second"]).rekey("passphrase")
+        yield "second"
+        yield "second"
+
+    assert place.open(answers()).values("svc") == {"key": "value"}

@@ -15,7 +15,7 @@ from vault_exec_backends.secretsmanager.document import EMPTY, keeps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from vault_exec_backends.secretsmanager.document import Document
@@ -67,7 +67,9 @@ def was_current(version: Stored, versions: Sequence[Stored]) -> bool | None:
         return PENDING not in version.stages
     if any(is_child(other.id, version.id) for other in versions):
         return True
-    followers = [other for other in versions if other.created >= version.created and other is not version]
+    # Several may be made in one moment, so the dates alone do not tell which came first.
+    before = {version.id, *_ancestors(version.id, versions)}
+    followers = [other for other in versions if other.created >= version.created and other.id not in before]
     return None if any(not other.id.startswith(_OURS) for other in followers) else False
 
 
@@ -84,6 +86,17 @@ def ever_current(versions: Sequence[Stored], documents: Mapping[str, Document]) 
             genuine.append(version)
             follower = version
     return genuine[::-1]
+
+
+def _ancestors(id: str, versions: Sequence[Stored]) -> Iterator[str]:
+    """The version that this one was made from, the one that was made from, and so on, as far as known."""
+    marks = {_mark(other.id): other.id for other in versions}
+    while id.startswith(_OURS):
+        parent = marks.get(id[len(_OURS) :].partition("-")[0])
+        if parent is None:
+            return
+        yield parent
+        id = parent
 
 
 def _follows(later: Document, earlier: Document) -> bool:

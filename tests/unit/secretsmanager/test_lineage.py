@@ -60,6 +60,16 @@ def test_a_chain_of_ours_was_current_and_its_orphans_were_not() -> None:
     assert [version.id for version in ever_current(versions, documents)] == [root, one, two]
 
 
+def test_of_versions_of_one_moment_those_that_it_was_made_from_do_not_follow_it() -> None:
+    root = first()
+    one = child_of(root)
+    two = child_of(one)
+    orphan = child_of(one)
+    versions = [stored(root, 0), stored(one, 0), stored(orphan, 0), stored(two, 0, "AWSCURRENT")]
+    assert was_current(versions[2], versions) is False
+    assert was_current(versions[2], [*versions, stored("f" * 36, 0)]) is None
+
+
 def test_what_a_rollback_left_behind_was_current() -> None:
     root = first()
     one = child_of(root)

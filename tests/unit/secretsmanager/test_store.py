@@ -248,6 +248,28 @@ def test_a_lost_move_that_somebody_else_followed_is_one_write(
     assert current(service) == {"a": "theirs"}
 
 
+def test_a_write_that_others_overtook_twice_is_not_taken_for_done(
+    open_store: Callable[..., CheckedStore], proxy: Proxy, service: Any
+) -> None:
+    """All in the second that is moto's clock, so that the dates do not tell who came first."""
+    store, other = open_store(), open_store()
+    store.write("svc", "a", "1")
+    proxy.reset()
+
+    def overtaken() -> None:
+        other.write("svc", "a", "theirs")
+        other.write("svc", "a", "theirs again")
+
+    proxy.spoil("UpdateSecretVersionStage", meanwhile(overtaken))
+    assert store.write("svc", "a", "ours") == 4
+    assert current(service) == {"a": "ours"}
+    assert [store.read("svc", "a", number).value for number in (2, 3, 4)] == [
+        "theirs",
+        "theirs again",
+        "ours",
+    ]
+
+
 # -- a writer that dies -------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,7 @@ def chamber() -> NoReturn:
 
 
 def _end(program: str, defaults: Mapping[str, Any]) -> NoReturn:
+    sys.excepthook = _end_quietly
     try:
         code = _run(program, defaults)
     except KeyboardInterrupt:
@@ -42,6 +43,11 @@ def _end(program: str, defaults: Mapping[str, Any]) -> NoReturn:
     # Not sys.exit: PYTHONINSPECT, perhaps meant for the program that exec starts, would turn it into a
     # prompt, or into exit code 1 with a traceback. `App` leaves nothing to be flushed.
     os._exit(code)
+
+
+def _end_quietly(kind: type[BaseException], *_: object) -> NoReturn:
+    """What got past every `except`: a second Ctrl-C while the first was handled."""
+    os._exit(INTERRUPTED if issubclass(kind, KeyboardInterrupt) else VaultExecError.exit_code)
 
 
 def _run(program: str, defaults: Mapping[str, Any]) -> int:

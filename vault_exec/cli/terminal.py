@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from vault_exec.cli.render import escape
 from vault_exec.errors import UnsupportedError, UsageError
@@ -84,20 +84,34 @@ def _terminal(what: str) -> Iterator[int]:
 
 @contextmanager
 def _hidden(terminal: int) -> Iterator[None]:
+    import signal
     import termios
 
     before = termios.tcgetattr(terminal)
+
+    def end(number: int, _: object) -> None:
+        """End by the signal, as without us, but with the terminal as it was."""
+        with suppress(termios.error):  # it may be what is gone (SIGHUP)
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    ending = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
     hidden = termios.tcgetattr(terminal)
     hidden[3] &= ~(termios.ECHO | termios.ICANON)  # ISIG stays: Ctrl-C is a signal as ever
     hidden[6][termios.VMIN] = 1
     hidden[6][termios.VTIME] = 0
+    for number in ending:
+        signal.signal(number, end)
     # FLUSH drops what was typed and not read: before the question, it was no answer; after it, it is the rest
     # of a paste, which must not reach the shell.
-    termios.tcsetattr(terminal, termios.TCSAFLUSH, hidden)
     try:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, hidden)
         yield
     finally:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _line(terminal: int) -> bytes:

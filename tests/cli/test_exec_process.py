@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
-import socket
-import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.commands import SCRIPTS, Home, aws_variables
+from tests.support.commands import Home
 from tests.support.filling import fill
-
-VAULT_EXEC = str(SCRIPTS / "vault-exec")
+from tests.support.processes import (
+    HANDED_ON,
+    UNSHARE,
+    child_of,
+    guarded,
+    ignore,
+    locked,
+    output,
+    pid_one_is_possible,
+    signals,
+    silent_aws,
+    start,
+    stopped_by,
+    under_exec,
+    wait_until,
+)
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -27,36 +36,6 @@ only_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 @pytest.fixture
 def filled(home: Home) -> Home:
     return fill(home, {"svc": {"key": "value"}})
-
-
-def start(home: Home, *words: str, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Start vault-exec with a limit on core dumps by which `guarded` knows when it is loading."""
-
-    def limit() -> None:
-        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-        resource.setrlimit(resource.RLIMIT_CORE, (hard if 0 <= hard < 4096 else 4096, hard))
-
-    return subprocess.Popen(
-        [*before, VAULT_EXEC, *words],
-        env=home.environ,
-        cwd=home.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=limit,
-    )
-
-
-def output(home: Home, *words: str, **options: Any) -> str:
-    """What a command prints, straight or under exec."""
-    done = subprocess.run(
-        words, env=home.environ, cwd=home.path, stdout=subprocess.PIPE, check=True, timeout=30, **options
-    )
-    return done.stdout.decode()
-
-
-def under_exec(*words: str) -> tuple[str, ...]:
-    return (VAULT_EXEC, "exec", "svc", "--", *words)
 
 
 # -- one process -------------------------------------------------------------------------------------------
@@ -93,66 +72,28 @@ def test_standard_input_is_the_programs_from_its_first_byte(filled: Home) -> Non
 
 @only_linux
 def test_limits_are_as_they_were(filled: Home) -> None:
-    def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (4096, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (77, 99))
-
+    limits = """
+resource.setrlimit(resource.RLIMIT_CORE, (4096, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+resource.setrlimit(resource.RLIMIT_NOFILE, (77, 99))
+"""
     show = ("cat", "/proc/self/limits")
-    straight = output(filled, *show, preexec_fn=limits)
-    assert output(filled, *under_exec(*show), preexec_fn=limits) == straight
+    straight = output(filled, *show, code=limits)
+    assert output(filled, *under_exec(*show), code=limits) == straight
 
 
 # -- signals -----------------------------------------------------------------------------------------------
 
 
-def signals(home: Home, under: bool, prepare: Callable[[], object]) -> dict[str, int]:
-    """The masks with which a C program starts."""
-    show = ("cat", "/proc/self/status")
-    status = output(home, *(under_exec(*show) if under else show), preexec_fn=prepare, restore_signals=False)
-    rows = dict(line.split(":\t", 1) for line in status.splitlines() if line.startswith("Sig"))
-    libcs_own = 1 << 31 | 1 << 32  # signals 32 and 33: nobody else can set or reset them
-    return {name: int(rows[name], 16) & ~libcs_own for name in ("SigBlk", "SigIgn", "SigCgt")}
-
-
-def ignore(*numbers: int) -> Callable[[], None]:
-    def prepare() -> None:
-        for number in range(1, signal.NSIG):
-            if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
-                signal.signal(number, signal.SIG_IGN if number in numbers else signal.SIG_DFL)
-
-    return prepare
-
-
 @only_linux
-@pytest.mark.parametrize(
-    "prepare",
-    [
-        ignore(),
-        ignore(signal.SIGINT, signal.SIGHUP),
-        ignore(signal.SIGINT),
-        ignore(signal.SIGTERM, signal.SIGUSR1),
-        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR2]),
-    ],
-    ids=[
-        "all default",
-        "INT and HUP ignored",
-        "INT ignored",
-        "TERM and USR1 ignored",
-        "TERM and USR2 blocked",
-    ],
-)
-def test_the_program_gets_its_signals_as_exec_got_them(filled: Home, prepare: Callable[[], object]) -> None:
-    def default_pipe() -> None:
-        prepare()
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-
-    assert signals(filled, True, default_pipe) == signals(filled, False, default_pipe)
+@pytest.mark.parametrize("handed", HANDED_ON)
+def test_the_program_gets_its_signals_as_exec_got_them(filled: Home, handed: str) -> None:
+    code = HANDED_ON[handed]
+    assert signals(filled, code, under=True) == signals(filled, code, under=False)
 
 
 @only_linux
 def test_sigpipe_and_sigxfsz_are_at_their_default_whatever_they_were(filled: Home) -> None:
-    got = signals(filled, True, ignore(signal.SIGPIPE, signal.SIGXFSZ))
+    got = signals(filled, ignore("PIPE", "XFSZ"), under=True)
     assert got == {"SigBlk": 0, "SigIgn": 0, "SigCgt": 0}
 
 
@@ -165,62 +106,21 @@ def test_a_pipeline_ends_when_its_reader_does(filled: Home) -> None:
 
 
 @pytest.fixture
-def locked(filled: Home) -> Iterator[Home]:
-    """A home whose store another process keeps locked, so that loading takes seconds."""
-    [store] = filled.path.rglob("store.db")
-    with sqlite3.connect(store, isolation_level=None) as database:
-        database.execute("BEGIN EXCLUSIVE")
-        yield filled
-        database.execute("ROLLBACK")
-    database.close()
-
-
-@pytest.fixture
-def silent_aws(home: Home) -> Iterator[Home]:
-    """A home whose AWS takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        home.set(**aws_variables(f"http://127.0.0.1:{server.getsockname()[1]}"), VAULT_EXEC_BACKEND="ssm")
+def silent(home: Home) -> Iterator[Home]:
+    with silent_aws(home):
         yield home
 
 
-@pytest.fixture(params=["locked", "silent_aws"])
+@pytest.fixture
+def busy(filled: Home) -> Iterator[Home]:
+    with locked(filled):
+        yield filled
+
+
+@pytest.fixture(params=["busy", "silent"])
 def loading(request: pytest.FixtureRequest) -> Home:
     home: Home = request.getfixturevalue(request.param)
     return home
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen"
-        time.sleep(0.01)
-
-
-def core_limit(pid: int) -> str:
-    limits = Path(f"/proc/{pid}/limits").read_text()
-    [core] = [line.split() for line in limits.splitlines() if line.startswith("Max core file size")]
-    return core[4]
-
-
-def guarded(pid: int) -> bool:
-    """Whether the process is loading: it has lowered the limit that `start` gave it."""
-    return core_limit(pid) == "0"
-
-
-def stopped_by(process: subprocess.Popen[bytes], pid: int, number: int) -> tuple[int, bytes]:
-    """How the process ended after a signal sent while it was loading, within a second."""
-    wait_until(lambda: guarded(pid))
-    time.sleep(0.3)  # into the waiting itself
-    began = time.monotonic()
-    os.kill(pid, number)
-    try:
-        out, err = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    took = time.monotonic() - began
-    assert took < 1, f"{took:.2f} s"
-    assert out == b""
-    return process.returncode, err
 
 
 @only_linux
@@ -236,14 +136,14 @@ def test_an_interrupt_while_loading_ends_exec_with_130(loading: Home) -> None:
 
 
 @only_linux
-def test_an_interrupt_while_several_services_load_ends_exec_with_130(silent_aws: Home) -> None:
-    process = start(silent_aws, "exec", "one", "two", "three", "--", "echo", "started")
+def test_an_interrupt_while_several_services_load_ends_exec_with_130(silent: Home) -> None:
+    process = start(silent, "exec", "one", "two", "three", "--", "echo", "started")
     assert stopped_by(process, process.pid, signal.SIGINT) == (130, b"")
 
 
 @only_linux
-def test_while_loading_there_is_no_core_dump(locked: Home) -> None:
-    process = start(locked, "exec", "svc", "--", "true")
+def test_while_loading_there_is_no_core_dump(busy: Home) -> None:
+    process = start(busy, "exec", "svc", "--", "true")
     try:
         wait_until(lambda: guarded(process.pid))
         process.send_signal(signal.SIGABRT)
@@ -251,7 +151,7 @@ def test_while_loading_there_is_no_core_dump(locked: Home) -> None:
     finally:
         process.kill()
     assert process.returncode == -signal.SIGABRT
-    assert not [path for path in locked.path.iterdir() if path.name.startswith("core")]
+    assert not [path for path in busy.path.iterdir() if path.name.startswith("core")]
 
 
 @only_linux
@@ -272,30 +172,9 @@ dumpable()
 
 # -- as PID 1, where the kernel drops what has its default action ------------------------------------------
 
-UNSHARE = ["unshare", "--pid", "--fork", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
-
-
-def pid_one_is_possible() -> bool:
-    try:
-        return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
 needs_pid_one = pytest.mark.skipif(
     not pid_one_is_possible(), reason="this machine does not let tests make a PID namespace (unshare --pid)"
 )
-
-
-def child_of(pid: int) -> int:
-    found: list[int] = []
-
-    def look() -> bool:
-        found[:] = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        return bool(found)
-
-    wait_until(look)
-    return found[0]
 
 
 @needs_pid_one

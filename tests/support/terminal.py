@@ -11,12 +11,14 @@ import termios
 import time
 
 from tests.support.commands import SCRIPTS, Home
+from tests.support.processes import LIMIT_CORE
 
 # Runs first in the new process: makes the pty its controlling terminal, so that /dev/tty is that pty and
 # Ctrl-C reaches it, also where the tests run in the background of a shell, which ignores SIGINT. Not
 # `preexec_fn`: other threads of the tests hold locks.
-_TAKE_TERMINAL = """
-import os, signal, sys
+_TAKE_TERMINAL = f"""
+import os, resource, signal, sys
+{LIMIT_CORE}
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.setsid()
 os.close(os.open(sys.argv[1], os.O_RDWR))

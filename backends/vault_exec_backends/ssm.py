@@ -536,12 +536,18 @@ class SsmStore(Store):
         return int(answer["Version"])
 
     def _written(self, id: SecretId, value: str, after: int) -> dict[str, Any] | None:
-        """The answer that a PutParameter would have had, where a version after this one holds the value."""
-        names = [_name(id), f"{_name(id)}:{after + 1}"]
-        for found in self._get_parameters(names, str(id), decrypt=True):
-            if found["Version"] > after and found["Value"] == value:
-                return {"Version": found["Version"]}
-        return None
+        """The answer that a PutParameter would have had, where a version after this one holds the value.
+        Others may have written before it and since."""
+        first = after + 1
+        while True:
+            names = [_name(id), *(f"{_name(id)}:{number}" for number in range(first, first + _BATCH - 1))]
+            found = self._get_parameters(names, str(id), decrypt=True)
+            for entry in found:
+                if entry["Version"] > after and entry["Value"] == value:
+                    return {"Version": entry["Version"]}
+            first += _BATCH - 1
+            if all(entry["Version"] < first for entry in found):
+                return None
 
     def _tag_call(
         self, operation: str, id: SecretId, must: Iterable[str] = (), **members: Any

@@ -163,6 +163,25 @@ def test_a_lost_write_that_somebody_overwrote_is_not_repeated(
     assert store.values("app") == {"key": "theirs"}
 
 
+@pytest.mark.parametrize("others", [1, 8, 9, 25])
+def test_a_lost_write_is_found_among_those_of_others(
+    store: CheckedStore, open_ssm: Open, proxy: Proxy, others: int
+) -> None:
+    store.write("app", "key", "old")
+
+    def in_between(exchange: Exchange) -> None:
+        for number in range(others):
+            open_ssm().write("app", "key", f"before {number}")
+        exchange.forward()
+        open_ssm().write("app", "key", "after")
+        exchange.cut()
+
+    proxy.spoil("PutParameter", in_between, nth=2)
+    assert store.write("app", "key", "ours") == others + 2
+    assert versions(store) == list(range(1, others + 4))
+    assert store.values("app") == {"key": "after"}
+
+
 def test_a_lost_write_that_never_happened_is_repeated_although_somebody_wrote(
     store: CheckedStore, open_ssm: Open, proxy: Proxy
 ) -> None:

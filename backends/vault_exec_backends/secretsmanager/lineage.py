@@ -47,7 +47,7 @@ def first() -> str:
 
 
 def child_of(parent: str) -> str:
-    """A new version id, for a version made from the one with this id."""
+    """A new version id, for a version made from the one with this id ("": from none)."""
     from os import urandom
 
     return f"{_OURS}{_mark(parent)}-{urandom(16).hex()}"

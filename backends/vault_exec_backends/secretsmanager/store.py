@@ -290,12 +290,16 @@ class SecretsManagerStore(Store):
             if change is None:
                 return
             write = _Write(service, before, *change)
+            stages = (described or {}).get("VersionIdsToStages") or {}
             if described is None:
                 done = self._created(write)
+            elif seen is None and any(lineage.CURRENT in names for names in stages.values()):
+                done = False  # somebody made it between our two looks
             else:
-                stages = described.get("VersionIdsToStages") or {}
                 self._free_label(service, stages, write.label)
-                done = self._moved(write, seen.id) if seen and self._may_move else self._replaced(write)
+                done = (
+                    self._moved(write, seen.id if seen else None) if self._may_move else self._replaced(write)
+                )
             if done:
                 return
             self._wait()
@@ -337,8 +341,10 @@ class SecretsManagerStore(Store):
         # Somebody may have been faster, or an answer got lost and this is our own.
         return self._in_force(write, token)
 
-    def _moved(self, write: _Write, parent: str) -> bool:
-        token = lineage.child_of(parent)
+    def _moved(self, write: _Write, parent: str | None) -> bool:
+        """parent: None where no version is current. The first one that is put becomes it at once (API
+        reference, PutSecretValue), so that of two writers one finds AWSCURRENT taken."""
+        token = lineage.child_of(parent or "")
         self._put(write, token, [write.label])
         moved = ConflictError(f"service {write.service} changed in the meantime")
         try:
@@ -367,7 +373,7 @@ class SecretsManagerStore(Store):
         return False
 
     def _replaced(self, write: _Write) -> bool:
-        """Write as chamber does, the last one wins: for who may not move labels, or an empty secret."""
+        """Write as chamber does, the last one wins: for who may not move labels."""
         token = lineage.first()
         self._put(write, token, [lineage.CURRENT, write.label])
         return self._in_force(write, token)

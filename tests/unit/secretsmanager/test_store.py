@@ -189,6 +189,27 @@ def test_what_chamber_wrote_in_between_is_kept(
     assert current(service) == {"a": "2", "b": "theirs"}
 
 
+def test_a_secret_that_is_made_while_we_look_is_not_taken_for_empty(
+    open_store: Callable[..., CheckedStore], proxy: Proxy, service: Any
+) -> None:
+    open_store().write("svc", "b", "theirs")
+    proxy.reset()
+    proxy.spoil("GetSecretValue", refused(400, "ResourceNotFoundException"))  # asked a moment too early
+    assert open_store().write("svc", "a", "1") == 1
+    assert current(service) == {"a": "1", "b": "theirs"}
+
+
+def test_of_two_first_writers_to_an_empty_secret_none_loses_a_key(
+    open_store: Callable[..., CheckedStore], proxy: Proxy, service: Any
+) -> None:
+    service.create_secret(Name="svc")
+    store, other = open_store(), open_store()
+    proxy.spoil("PutSecretValue", meanwhile(lambda: other.write("svc", "b", "theirs")))
+    assert store.write("svc", "a", "1") == 1
+    assert current(service) == {"a": "1", "b": "theirs"}
+    assert [(event.id.key, event.version) for event in store.history("svc")] == [("b", 1), ("a", 1)]
+
+
 def test_what_chamber_overwrote_with_an_older_state_is_written_again(
     store: CheckedStore, proxy: Proxy, service: Any
 ) -> None:

@@ -155,10 +155,11 @@ def _check_body(operation_model: Any, response_dict: Mapping[str, Any], **_: obj
     has_body = isinstance(body, bytes) and operation_model.http.get("method") != "HEAD"
     if has_body and length.isdigit() and len(body) < int(length):
         raise Lost("a cut-off answer")
-    if response_dict["status_code"] < 300 and not _request_id(headers):
+    if not _request_id(headers):
         if hasattr(body, "close"):  # a stream, which nobody will read
             body.close()
-        raise Lost("an answer that is not from AWS", malformed=True)
+        status = response_dict["status_code"]
+        raise Lost(f"an answer that is not from AWS (status {status})", malformed=True)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

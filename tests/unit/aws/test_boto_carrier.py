@@ -102,6 +102,19 @@ def test_answers_that_are_none(ssm: BotoCarrier, proxy: Proxy) -> None:
         assert caught.value.malformed is malformed
 
 
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_refusal_that_is_not_from_aws_is_no_refusal(ssm: BotoCarrier, proxy: Proxy, status: int) -> None:
+    """A proxy's 403 is no missing permission."""
+
+    def blocked(exchange: Exchange) -> None:
+        exchange.send(status, {"Content-Type": "text/html"}, b"<!doctype html><title>Blocked</title>")
+
+    proxy.spoil("PutParameter", blocked)
+    with pytest.raises(Lost, match=f"not from AWS .status {status}") as caught:
+        ssm.send("PutParameter", PUT, 10)
+    assert caught.value.malformed
+
+
 def test_nobody_waits_longer_than_was_said(ssm: BotoCarrier, proxy: Proxy) -> None:
     ssm.send("DescribeParameters", {}, 10)
     proxy.spoil("DescribeParameters", delayed(20), nth=2)

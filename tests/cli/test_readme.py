@@ -15,7 +15,7 @@ import pytest
 from tests.support.commands import Home
 from tests.support.moto import Moto
 from tests.support.reference import README, with_reference
-from vault_exec import registry, settings
+from vault_exec import environ, registry, settings
 from vault_exec.formats import FORMATS, READABLE
 from vault_exec.store import Context
 
@@ -240,13 +240,20 @@ def test_every_setting_with_a_variable_is_told() -> None:
             assert f"`{variable}`" in table
 
 
+def test_every_variable_that_exec_keeps_back_is_told() -> None:
+    told = section("## The local store")
+    assert {name for name in re.findall(r"`(VAULT_EXEC_\w+)`", told)} == {
+        name.decode() for name in environ.NOT_INHERITED
+    }
+
+
 def test_every_store_is_told_with_what_it_can() -> None:
     rows = re.findall(r"^\| `([a-z0-9][\w-]*)` \|[^|]*\|(.*)\|$", section("## Stores"), flags=re.MULTILINE)
     told = {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
     assert list(told) == list(registry.BUILT_IN)
-    environ = {"AWS_REGION": "us-east-1", "HOME": "/nonexistent", "CHAMBER_S3_BUCKET": "bucket"}
+    variables = {"AWS_REGION": "us-east-1", "HOME": "/nonexistent", "CHAMBER_S3_BUCKET": "bucket"}
     for name, cells in told.items():
-        store = registry.open_store(Context(settings.load({"backend": name}, environ), environ))
+        store = registry.open_store(Context(settings.load({"backend": name}, variables), variables))
         can = store.features
         plain = [can.history, can.deletions, can.tags, can.labels, can.empty_values]
         swap = "yes" if can.compare_and_swap else "only 0" if can.writable else ""

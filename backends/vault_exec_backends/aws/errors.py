@@ -170,8 +170,12 @@ def translated(failure: Failure, call: Call, *, attempts: int) -> VaultExecError
             hint="check the network, the region (AWS_REGION) and the endpoint (AWS_ENDPOINT_URL)",
         )
     if isinstance(failure, Lost):
-        kind = MalformedAnswerError if failure.malformed else UnreachableError
-        return kind(f"{call.about}: no answer from {call.service} to {call.operation}: {failure}{tried}")
+        text = f"{call.about}: no answer from {call.service} to {call.operation}: {failure}{tried}"
+        if failure.malformed:
+            return MalformedAnswerError(
+                text, hint="something else may answer for AWS: look at HTTPS_PROXY and AWS_ENDPOINT_URL"
+            )
+        return UnreachableError(text, hint="check the network, or allow more with --retries and --timeout")
     if failure.throttled:
         return ThrottledError(
             f"{call.about}: {call.service} refused {call.operation}: too many calls ({failure.code}{tried})",

@@ -69,6 +69,13 @@ def test_words_that_repeat_a_secret_are_not_shown(member: str, code: str) -> Non
     assert CANARY not in f"{found} {found.hint}"
 
 
+def test_what_is_no_answer_says_where_to_look() -> None:
+    lost = translated(Lost("none within 10 s"), call(), attempts=1)
+    assert "network" in (lost.hint or "")
+    foreign = translated(Lost("an answer that is not from AWS", malformed=True), call(), attempts=1)
+    assert "HTTPS_PROXY" in (foreign.hint or "")
+
+
 def test_words_about_a_read_are_shown_on_one_line() -> None:
     found = translated(Refused("ValidationException", 400, "first\nsecond\x1b[31m"), call(), attempts=1)
     assert "first second [31m" in str(found)

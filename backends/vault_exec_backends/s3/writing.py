@@ -55,13 +55,13 @@ class Draft:
     """A value on its way into the store.
 
     tags: given to the secret if it is new; must_be_new: it may be written only then.
-    version, created, created_by: of the last attempt to write it.
+    version: of the attempt that is in the object, else of the last one.
+    attempts: version, created and created_by of each that was begun: of any of them the answer may be lost.
     entry: what the index must say once the object is written; None where nothing need be.
     """
 
     __slots__ = (
-        "created",
-        "created_by",
+        "attempts",
         "entry",
         "id",
         "if_version",
@@ -89,13 +89,16 @@ class Draft:
         self.must_be_new = must_be_new
         self.skip_unchanged = skip_unchanged
         self.version = 0
-        self.created = ""
-        self.created_by = ""
+        self.attempts: list[tuple[int, str, str]] = []
         self.entry: Entry | None = None
 
     def is_in(self, document: SecretDocument) -> bool:
-        """Whether an attempt has put it there."""
-        return document.holds(self.version, self.value, self.created, self.created_by)
+        """Whether an attempt has put it there; `version` is then the one of that attempt."""
+        for version, created, created_by in self.attempts:
+            if document.holds(version, self.value, created, created_by):
+                self.version = version
+                return True
+        return False
 
     def is_said_by(self, index: Index) -> bool:
         """Whether the index says what it must."""
@@ -178,10 +181,11 @@ class Writer:
                     return
             draft.version = max(document.newest, (entry and entry.version) or 0) + 1
         if not ours or entry is None:
-            draft.created, draft.created_by = now_text(), self._caller.arn()
+            created, created_by = now_text(), self._caller.arn()
+            draft.attempts.append((draft.version, created, created_by))
             self._bucket.put(
                 path_of(id),
-                document.with_version(draft.version, draft.value, draft.created, draft.created_by),
+                document.with_version(draft.version, draft.value, created, created_by),
                 str(id),
                 seen=found.etag if found else None,
                 sealing=self._layout.sealing(),

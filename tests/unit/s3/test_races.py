@@ -113,6 +113,18 @@ def test_another_key_is_written_between_object_and_index(
     assert [number for number, _ in versions(other)] == list(range(1, version + 1))
 
 
+def test_overtaken_while_it_writes_its_object_again(
+    store: CheckedStore, other: CheckedStore, proxy: Proxy, index: str, s3: S3
+) -> None:
+    """Its first attempt is in the object already, and somebody goes on from there."""
+    other.write("app", "other", "value")
+    proxy.spoil(f"PutObject {index}", before(lambda: other.write("app", "other", "changed")))
+    proxy.spoil(f"PutObject {OBJECT}", before(lambda: other.write("app", "key", "theirs")), nth=2)
+    assert store.write("app", "key", "ours") == 1
+    assert_whole(other, s3, "theirs", 2)
+    assert versions(other) == [(1, "ours"), (2, "theirs")]
+
+
 def test_a_service_that_is_made_by_two_at_once(
     store: CheckedStore, other: CheckedStore, proxy: Proxy, index: str
 ) -> None:

@@ -136,7 +136,7 @@ FINAL: dict[str, tuple[Fault, type[VaultExecError]]] = {
 def fails(proxy: Proxy, operation: str, name: str, action: Callable[[], object]) -> None:
     """Do it while each call of the operation meets the fault of this name: it must end in the right error."""
     fault, error = {**ENDLESS, **FINAL}[name]
-    if name in ("empty-object", "web-page") and operation.startswith(("ListObjects", "PutObject")):
+    if name == "empty-object" and operation.startswith(("ListObjects", "PutObject")):
         error = UnreachableError  # botocore takes what is no XML for status 500 of S3
     proxy.reset()
     proxy.spoil(operation, fault, times=ALWAYS)

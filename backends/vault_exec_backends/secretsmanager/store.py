@@ -296,7 +296,7 @@ class SecretsManagerStore(Store):
             elif seen is None and any(lineage.CURRENT in names for names in stages.values()):
                 done = False  # somebody made it between our two looks
             else:
-                self._free_label(service, stages, write.label)
+                self._make_room(service, stages, write.labels)
                 done = (
                     self._moved(write, seen.id if seen else None) if self._may_move else self._replaced(write)
                 )
@@ -345,7 +345,8 @@ class SecretsManagerStore(Store):
         """parent: None where no version is current. The first one that is put becomes it at once (API
         reference, PutSecretValue), so that of two writers one finds AWSCURRENT taken."""
         token = lineage.child_of(parent or "")
-        self._put(write, token, [write.label])
+        if not self._put(write, token, write.labels):
+            return False
         moved = ConflictError(f"service {write.service} changed in the meantime")
         try:
             self._stage(
@@ -375,8 +376,7 @@ class SecretsManagerStore(Store):
     def _replaced(self, write: _Write) -> bool:
         """Write as chamber does, the last one wins: for who may not move labels."""
         token = lineage.first()
-        self._put(write, token, [lineage.CURRENT, write.label])
-        return self._in_force(write, token)
+        return self._put(write, token, [lineage.CURRENT, *write.labels]) and self._in_force(write, token)
 
     def _in_force(self, write: _Write, token: str) -> bool:
         """Whether our version is current, or was and the one that is now still holds what it changed."""
@@ -392,24 +392,34 @@ class SecretsManagerStore(Store):
             current.document, write.before, write.after
         )
 
-    def _put(self, write: _Write, token: str, stages: Sequence[str]) -> None:
+    def _put(self, write: _Write, token: str, stages: Sequence[str]) -> bool:
+        """Put the new version; False where others have taken the room for its labels in the meantime."""
         service = write.service
         full = VaultExecError(
             f"service {service}: Secrets Manager takes no more of it now (LimitExceededException): "
             f"about 100 versions in 24 hours, {_LABELS} labels",
             hint="import many keys in one go rather than one by one, and try again later",
         )
-        self._client.call(
-            "PutSecretValue",
-            about=service,
-            resource=f"secret:{service}-*",
-            must=("VersionId",),
-            meaning={**_absent(service), "LimitExceededException": full},
-            SecretId=service,
-            SecretString=write.after.dump(service),
-            ClientRequestToken=token,
-            VersionStages=stages if write.after.keys() else [*stages, _EMPTY],
-        )
+        try:
+            self._client.call(
+                "PutSecretValue",
+                about=service,
+                resource=f"secret:{service}-*",
+                must=("VersionId",),
+                meaning={**_absent(service), "LimitExceededException": full},
+                SecretId=service,
+                SecretString=write.after.dump(service),
+                ClientRequestToken=token,
+                VersionStages=stages,
+            )
+        except VaultExecError as error:
+            present = (
+                _present(self._describe(service).get("VersionIdsToStages") or {}) if error is full else {}
+            )
+            if not _surplus(present, write.labels):
+                raise
+            return False
+        return True
 
     def _stage(
         self,
@@ -432,15 +442,21 @@ class SecretsManagerStore(Store):
             **{name: id for name, id in members.items() if id is not None},
         )
 
-    def _free_label(self, service: str, stages: Mapping[str, Sequence[str]], label: str) -> None:
-        """Take the oldest CHAMBER label off when one more would be too many."""
-        present = {name: id for id, names in stages.items() for name in names}
-        if label in present or len(present) < _LABELS:
-            return
-        numbers = [int(name[len(_LABEL) :]) for name in present if _is_numbered(name)]
-        if numbers:
-            oldest = f"{_LABEL}{min(numbers)}"
-            self._stage(service, oldest, off=present[oldest])
+    def _make_room(self, service: str, stages: Mapping[str, Sequence[str]], labels: Sequence[str]) -> None:
+        """Take the oldest CHAMBER labels off where these would be too many."""
+        present = _present(stages)
+        gone = ConflictError(f"service {service} changed in the meantime")
+        for label in _surplus(present, labels):
+            try:
+                self._stage(
+                    service,
+                    label,
+                    off=present[label],
+                    meaning={"InvalidParameterException": gone, "InvalidRequestException": gone},
+                )
+            except ConflictError as error:
+                if error is not gone:  # somebody else took it off, or we did and the answer got lost
+                    raise
 
     def _give_up_label(self, write: _Write, loser: str) -> None:
         """Hand the label to the winner, so that no label of chamber's stays on what never was in force."""
@@ -504,15 +520,16 @@ class SecretsManagerStore(Store):
 
 
 class _Write:
-    """One attempt to write: what was there, what shall be, and chamber's label for it."""
+    """One attempt to write: what was there, what shall be, chamber's label for it, and all its labels."""
 
-    __slots__ = ("after", "before", "label", "service")
+    __slots__ = ("after", "before", "label", "labels", "service")
 
     def __init__(self, service: str, before: Document, after: Document, version: int) -> None:
         self.service = service
         self.before = before
         self.after = after
         self.label = f"{_LABEL}{version}"
+        self.labels = [self.label] if after.keys() else [self.label, _EMPTY]
 
 
 class _Current:
@@ -557,6 +574,18 @@ def _is_service(name: str) -> bool:
         return bool(check_service(name))
     except InvalidNameError:
         return False
+
+
+def _present(stages: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Each label, and the version it is on."""
+    return {label: id for id, labels in stages.items() for label in labels}
+
+
+def _surplus(present: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """The oldest CHAMBER labels, as many as must go to make room for those that are wanted."""
+    more = len({*present, *wanted}) - _LABELS
+    numbers = sorted(int(it[len(_LABEL) :]) for it in present if _is_numbered(it) and it not in wanted)
+    return [f"{_LABEL}{number}" for number in numbers[: max(more, 0)]]
 
 
 def _is_numbered(label: str) -> bool:

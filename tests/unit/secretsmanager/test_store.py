@@ -353,6 +353,50 @@ def test_more_than_twenty_labels_cannot_fail_a_write(store: CheckedStore, proxy:
     assert store.read("svc", "a", 2).value == "1"
 
 
+def test_a_label_that_somebody_else_takes_off_first_cannot_fail_a_write(
+    store: CheckedStore, proxy: Proxy, service: Any
+) -> None:
+    for number in range(20):
+        store.write("svc", "a", str(number))
+    stages = service.describe_secret(SecretId="svc")["VersionIdsToStages"]
+    [oldest] = [id for id, names in stages.items() if "CHAMBER3" in names]
+    proxy.reset()
+    proxy.spoil(
+        "UpdateSecretVersionStage",
+        meanwhile(
+            lambda: service.update_secret_version_stage(
+                SecretId="svc", VersionStage="CHAMBER3", RemoveFromVersionId=oldest
+            )
+        ),
+    )
+    assert store.write("svc", "a", "20") == 21
+
+
+def test_room_for_labels_that_others_took_is_made_again(
+    store: CheckedStore, proxy: Proxy, service: Any
+) -> None:
+    for number in range(20):
+        store.write("svc", "a", str(number))
+    proxy.reset()
+
+    def crowded(exchange: Exchange) -> None:
+        service.put_secret_value(SecretId="svc", SecretString="{}", VersionStages=["THEIRS"])
+        refused(400, "LimitExceededException")(exchange)
+
+    proxy.spoil("PutSecretValue", crowded)
+    assert store.write("svc", "a", "20") == 21
+    assert proxy.counts["PutSecretValue"] == 2
+
+
+def test_emptied_with_all_labels_in_use(store: CheckedStore, service: Any) -> None:
+    for number in range(20):
+        store.write("svc", "a", str(number))
+    store.delete("svc", "a")
+    stages = service.describe_secret(SecretId="svc")["VersionIdsToStages"]
+    assert sum(map(len, stages.values())) <= 20
+    assert store.services() == []
+
+
 def test_without_permission_to_move_labels_it_writes_as_chamber_does_and_says_so_once(
     store: CheckedStore, proxy: Proxy, service: Any, told: Told
 ) -> None:

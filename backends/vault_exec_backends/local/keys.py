@@ -22,6 +22,7 @@ from vault_exec.errors import (
     NoCredentialsError,
     UnsupportedError,
     UsageError,
+    VaultExecError,
     WrongKeyError,
 )
 from vault_exec_backends.local import places
@@ -235,6 +236,17 @@ class Keys:
     def use(self, plan: Plan) -> None:
         """From now on the store is wrapped as the plan says."""
         self._passphrase = plan.secret if plan.source == PASSPHRASE else None
+
+    def retire(self, before: Header, plan: Plan) -> None:
+        """Remove the wrapping key of before, unless the store goes on with it: the variable that gave it may
+        name that very file, and then it is the only copy."""
+        try:
+            same = plan.source == ENVIRONMENT and before.source in (KEYRING, FILE)
+            same = same and self._kept(before) == plan.secret
+        except (places.KeyringFailed, VaultExecError):
+            same = True  # for all we know
+        if not same:
+            self.forget(before)
 
     def forget(self, header: Header) -> None:
         """Remove a wrapping key that nothing needs any more, if it was ours to keep. Tells of a failure."""

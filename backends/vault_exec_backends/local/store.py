@@ -304,7 +304,7 @@ class LocalStore(Store):
 
         changed = self._database.write(change)
         self._keys.use(plan)
-        self._keys.forget(header)
+        self._keys.retire(header, plan)
         self._tell("changed the key of the store", changed)
 
     # -- steps of the above -----------------------------------------------------------------------------

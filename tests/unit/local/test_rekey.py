@@ -184,6 +184,40 @@ def test_a_key_file_that_the_environment_replaces_stays_replaced(place: Place) -
     place.open(VAULT_EXEC_KEY=key).rekey()
     assert header(place)[0] == "environment"
     assert place.open(VAULT_EXEC_KEY=key).values("svc") == {"key": "value"}
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+@pytest.mark.parametrize("variable", ["VAULT_EXEC_KEY_FILE", "VAULT_EXEC_NEW_KEY_FILE"])
+def test_a_key_file_that_the_environment_names_is_not_removed(place: Place, variable: str, mode: int) -> None:
+    """The variable may name the very file where the program kept the key, and that is the only copy."""
+    place.open().write("svc", "key", "value")
+    key = place.key_file
+    if variable == "VAULT_EXEC_KEY_FILE":
+        key.chmod(mode)
+    place.open(**{variable: str(key)}).rekey()
+    assert place.open(VAULT_EXEC_KEY_FILE=str(key)).values("svc") == {"key": "value"}
+
+
+def test_a_key_in_the_keyring_that_is_given_too_is_not_removed(
+    place: Place, real_keyring: RealKeyring
+) -> None:
+    """The variable may have been set to what `keyring get` prints, for this one call."""
+    import keyring
+
+    place.open().initialise("keyring")
+    [(store_id,)] = place.sql("SELECT store_id FROM header")
+    key = keyring.get_password("vault-exec", store_id.hex())
+    assert key is not None
+    place.open(VAULT_EXEC_KEY=key).rekey()
+    assert keyring.get_password("vault-exec", store_id.hex()) == key
+
+
+def test_a_key_file_that_a_new_key_replaces_is_removed(place: Place, tmp_path: Path) -> None:
+    place.open().write("svc", "key", "value")
+    (tmp_path / "new").write_text(OTHER_KEY)
+    (tmp_path / "new").chmod(0o600)
+    place.open(VAULT_EXEC_NEW_KEY_FILE=str(tmp_path / "new")).rekey()
+    assert place.open(VAULT_EXEC_KEY=OTHER_KEY).values("svc") == {"key": "value"}
     assert list(place.key_folder.iterdir()) == []
 
 

@@ -119,12 +119,30 @@ def test_a_write_that_changes_nothing_writes_nothing(store: CheckedStore, proxy:
     assert proxy.counts == {"DescribeSecret": 1, "GetSecretValue": 1}
 
 
-def test_an_old_version_takes_two(store: CheckedStore, proxy: Proxy) -> None:
+def test_an_old_version_takes_three(store: CheckedStore, proxy: Proxy) -> None:
     for value in "one", "two", "three":
         store.write("svc", "a", value)
     proxy.reset()
     assert store.read("svc", "a", 2).value == "two"
+    assert proxy.counts == {"ListSecretVersionIds": 1, "GetSecretValue": 2}
+    proxy.reset()
+    assert store.read("svc", "a", 3).value == "three"
     assert proxy.counts == {"ListSecretVersionIds": 1, "GetSecretValue": 1}
+
+
+def test_a_version_of_a_deleted_secret_is_not_one_of_its_successor(store: CheckedStore) -> None:
+    """Its label is still there."""
+    store.write("svc", "other", "x")
+    store.write("svc", "a", "one")
+    store.write("svc", "a", "two")
+    store.delete("svc", "a")
+    with pytest.raises(SecretNotFound):
+        store.read("svc", "a", 2)
+    store.write("svc", "a", "new")
+    assert [event.version for event in store.history("svc", "a")] == [1]
+    with pytest.raises(SecretNotFound):
+        store.read("svc", "a", 2)
+    assert store.read("svc", "a", 1).value == "new"
 
 
 def test_history_takes_a_list_and_a_call_a_version(store: CheckedStore, proxy: Proxy) -> None:

@@ -19,6 +19,8 @@ _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0
 _CONNECTIONS = 32
 
+_LOUD = ("botocore", "urllib3")
+
 
 class BotoCarrier:
     """One service through one botocore client, made at the first call and shared by all threads."""
@@ -57,6 +59,7 @@ class BotoCarrier:
 
     def _ready(self) -> Any:
         """The client, with credentials that are good now, so that no call fails for the lack of them."""
+        _hush()
         with self._lock:
             if self._client is None:
                 self._credentials, self._client = self._connected()
@@ -67,7 +70,6 @@ class BotoCarrier:
         import botocore.session
         from botocore.config import Config
 
-        _hush()
         session = botocore.session.Session()
         region = self._region(session)
         credentials = session.get_credentials()
@@ -133,8 +135,12 @@ def _hush() -> None:
     """botocore prints values and session tokens at DEBUG, whatever the program around us logs."""
     import logging
 
-    for name in ("botocore", "urllib3"):
-        logger = logging.getLogger(name)
+    loud = [logging.getLogger(name) for name in _LOUD]
+    below = tuple([f"{name}." for name in _LOUD])
+    loud += [
+        logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith(below)
+    ]
+    for logger in loud:
         if logger.getEffectiveLevel() < logging.INFO:
             logger.setLevel(logging.INFO)
 

@@ -323,9 +323,10 @@ def test_what_aws_would_not_take_is_not_repeated_in_the_error(ssm: BotoCarrier) 
 def test_no_logger_of_botocore_prints_a_value(
     proxy: Proxy, aws: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "botocore.endpoint"):
         talkative = BotoCarrier("ssm", aws, 60.0)
         talkative.send("PutParameter", PUT, 10)
+        logging.getLogger("botocore.parsers").setLevel(logging.DEBUG)
         talkative.send("GetParameters", {"Names": ["/app/key"], "WithDecryption": True}, 10)
         proxy.spoil("PutParameter", refused(400, "ValidationException", CANARY), nth=2)
         with pytest.raises(Refused):

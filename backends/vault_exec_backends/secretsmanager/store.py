@@ -394,11 +394,10 @@ class SecretsManagerStore(Store):
         versions = self._versions(write.service)
         if any(lineage.is_child(stored.id, token) for stored in versions):
             return True  # its writer saw ours
-        ours = [stored for stored in versions if stored.id == token]
-        # Not False: whether it was current is unknown where chamber wrote since, which the content tells.
-        return any(lineage.was_current(stored, versions) is not False for stored in ours) and keeps(
-            current.document, write.before, write.after
-        )
+        verdicts = [lineage.was_current(stored, versions) for stored in versions if stored.id == token]
+        if verdicts == [None]:  # chamber wrote since: only what stands in the versions tells
+            verdicts = [any(stored.id == token for stored, _ in self._documents(write.service, versions))]
+        return verdicts == [True] and keeps(current.document, write.before, write.after)
 
     def _put(self, write: _Write, token: str, stages: Sequence[str]) -> bool:
         """Put the new version; False where others have taken the room for its labels in the meantime."""

@@ -309,6 +309,28 @@ def test_a_write_that_others_overtook_twice_is_not_taken_for_done(
     ]
 
 
+@pytest.mark.parametrize("if_version", [None, 1])
+def test_a_write_that_chamber_overtook_twice_is_not_taken_for_done(
+    store: CheckedStore, proxy: Proxy, service: Any, if_version: int | None
+) -> None:
+    """The key is at a newer version than ours then, and yet ours never was in force."""
+    store.write("svc", "a", "1")
+    proxy.reset()
+
+    def overtaken() -> None:
+        chamber_writes(service, "a", "theirs", 2)
+        chamber_writes(service, "a", "theirs again", 3)
+
+    proxy.spoil("UpdateSecretVersionStage", meanwhile(overtaken))
+    if if_version is None:
+        assert store.write("svc", "a", "ours") == 4
+        assert current(service) == {"a": "ours"}
+    else:
+        with pytest.raises(ConflictError):
+            store.write("svc", "a", "ours", if_version=if_version)
+        assert current(service) == {"a": "theirs again"}
+
+
 # -- a writer that dies -------------------------------------------------------------------------------------
 
 

@@ -194,7 +194,7 @@ def apply(
             raise
         raise PartialWriteError(
             f"{error}; of service {service} {summary(plan, done)}",
-            hint=error.hint or "do the same again: what is written already is not written twice",
+            hint=error.hint or "do the same again: what is done already is not done twice",
             exit_code=error.exit_code,
         ) from error
 

@@ -209,7 +209,7 @@ def test_a_whole_service_is_deleted_only_when_somebody_says_so(home: Home) -> No
         assert terminal.wait() == 1
         assert "nothing was deleted" in terminal.screen
     assert value_of(home, "b") == "x"
-    with Terminal(home, "delete", "svc", "--all") as terminal:
+    with Terminal(home, "-c", "vault-exec delete svc --all </dev/null", program="/bin/sh") as terminal:
         terminal.expect("[y/N]")
         terminal.type("y\n")
         assert terminal.wait() == 0

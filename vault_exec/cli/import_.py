@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from vault_exec import formats, names, transfer
-from vault_exec.cli import arguments, input_file, render, terminal
+from vault_exec.cli import arguments, input_file, plans, render
 from vault_exec.cli.app import App
 from vault_exec.cli.options import NAMES
 from vault_exec.cli.parser import Command, options
-from vault_exec.errors import FormatError, UsageError, VaultExecError
+from vault_exec.errors import FormatError
 from vault_exec.transfer import Kind
 
 if TYPE_CHECKING:
-    from vault_exec.store import Store
     from vault_exec.transfer import Plan, Step
 
 HELP = """
@@ -77,8 +76,10 @@ def command(
             return
         _tell_of_other_spellings(app, plan)
         if plan.deletes and not yes:
-            _ask(service, plan.deletes)
-        _apply(app, store, service, plan, tags)
+            keys = plan.deletes
+            what = f"{len(keys)} secret{'s' * (len(keys) > 1)} of {service} that the file does not have"
+            plans.ask("--prune", f"{what} ({', '.join(keys)})")
+        plans.apply(app, store, service, plan, "importing", tags=tags)
     app.write(_summary(plan, len(wanted)))
 
 
@@ -125,32 +126,6 @@ def _tell_of_other_spellings(app: App, plan: Plan) -> None:
     others = [_spelling(step) for step in plan.steps if step.given != step.key and step.key in plan.writes]
     if others:
         app.note(f"updates the keys that are the same variables: {', '.join(others)}; --exact-key keeps both")
-
-
-def _ask(service: str, keys: list[str]) -> None:
-    if not terminal.is_there():
-        raise UsageError(
-            f"--prune asks before it deletes ({', '.join(keys)}), and there is no terminal to ask on",
-            hint="add --yes; --dry-run shows what would be done",
-        )
-    what = f"{len(keys)} secret{'s' * (len(keys) > 1)} of {service} that the file does not have"
-    if not terminal.confirm(f"Delete {what} ({', '.join(keys)}), with all versions?"):
-        raise VaultExecError("nothing was written and nothing deleted")
-
-
-def _apply(app: App, store: Store, service: str, plan: Plan, tags: dict[str, str]) -> None:
-    done: list[str] = []
-    with app.progress("importing", len(plan.writes) + len(plan.deletes)) as progress:
-
-        def step(key: str) -> None:
-            done.append(key)
-            progress.step()
-
-        try:
-            transfer.apply(store, service, plan, tags=tags, progress=step)
-        except KeyboardInterrupt:
-            app.note(f"interrupted; of service {service} {transfer.summary(plan, done)}")
-            raise
 
 
 def _summary(plan: Plan, count: int) -> str:

@@ -466,9 +466,13 @@ class SecretsManagerStore(Store):
                     raise
 
     def _give_up_label(self, write: _Write, loser: str) -> None:
-        """Hand the label to the winner, so that no label of chamber's stays on what never was in force."""
+        """Hand the label to the winner, so that no label of chamber's stays on what never was in force; and
+        VAULTEXEC-EMPTY, which the put took from a winner that is empty, too."""
         try:
-            self._stage(write.service, write.label, to=self._current(write.service).id, off=loser)
+            winner = self._current(write.service)
+            if not write.after.keys() and not winner.document.keys():
+                self._stage(write.service, _EMPTY, to=winner.id, off=loser)
+            self._stage(write.service, write.label, to=winner.id, off=loser)
         except VaultExecError as error:
             self._context.trace(f"secretsmanager: {write.label} stays on a version that lost: {error}")
 

@@ -331,6 +331,18 @@ def test_a_write_that_chamber_overtook_twice_is_not_taken_for_done(
         assert current(service) == {"a": "theirs again"}
 
 
+def test_of_two_that_delete_the_last_key_the_service_is_gone_for_both(
+    open_store: Callable[..., CheckedStore], proxy: Proxy
+) -> None:
+    store, other = open_store(), open_store()
+    store.write("svc", "a", "1")
+    proxy.reset()
+    proxy.spoil("PutSecretValue", meanwhile(lambda: other.delete("svc", "a")))
+    with pytest.raises(SecretNotFound):
+        store.delete("svc", "a")
+    assert store.services() == []
+
+
 # -- a writer that dies -------------------------------------------------------------------------------------
 
 

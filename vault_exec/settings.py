@@ -181,7 +181,10 @@ def _config(environ: Mapping[str, str]) -> tuple[str, Mapping[str, Any]]:
     except NotADirectoryError:
         return path, {}
     except OSError as error:
-        raise ConfigError(f"the config file {path} cannot be read: {error.strerror}") from None
+        raise ConfigError(
+            f"the config file {path} cannot be read: {error.strerror}",
+            hint="name another with VAULT_EXEC_CONFIG; /dev/null is an empty one",
+        ) from None
     return path, _parsed(path, text)
 
 

@@ -121,8 +121,9 @@ def test_the_config_file_can_be_named_and_must_then_be_there(tmp_path: Path) -> 
 
 
 def test_a_config_file_that_is_a_folder_or_not_text_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
         settings.load({}, {"VAULT_EXEC_CONFIG": str(tmp_path)})
+    assert "VAULT_EXEC_CONFIG" in (caught.value.hint or "")
     (tmp_path / "binary.toml").write_bytes(b"backend = '\xff'")
     with pytest.raises(ConfigError, match="not UTF-8"):
         settings.load({}, {"VAULT_EXEC_CONFIG": str(tmp_path / "binary.toml")})

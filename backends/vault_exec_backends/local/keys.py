@@ -290,7 +290,10 @@ class Keys:
             path = os.fsdecode(content)
             if path not in self._files:
                 self._files[path] = places.read_given(path, variable, self._store_path)
-            content = self._files[path].removesuffix(b"\n").removesuffix(b"\r")
+            content = self._files[path]
+            if len(content) > places.LONGEST and not variable.endswith("KEY_FILE"):
+                raise ConfigError(f"the passphrase from {variable} is longer than {places.LONGEST:,} bytes")
+            content = content.removesuffix(b"\n").removesuffix(b"\r")
         if variable == NEW_KEY_FILE or VARIABLES.get(variable) == ENVIRONMENT:
             return places.decode_key(content, f"the key from {variable}")
         if not content:

@@ -247,8 +247,9 @@ def _content(path: str, forbidden: int, remedy: str) -> bytes:
 
 
 def _read(file: int) -> bytes:
+    """What is in the file; one byte over the longest, where it holds more."""
     content = b""
-    while len(content) < LONGEST and (more := os.read(file, LONGEST - len(content))):
+    while len(content) <= LONGEST and (more := os.read(file, LONGEST + 1 - len(content))):
         content += more
     return content
 

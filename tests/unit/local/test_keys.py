@@ -394,6 +394,16 @@ def test_an_empty_passphrase_is_refused(place: Place, files: Path) -> None:
         place.open([""]).values("svc")
 
 
+def test_a_passphrase_file_that_is_too_long_is_refused_not_cut(place: Place, files: Path) -> None:
+    path = files / "long"
+    path.touch(0o600)
+    path.write_bytes(b"x" * 65_537)
+    with pytest.raises(ConfigError, match="longer than 65,536 bytes"):
+        place.open(VAULT_EXEC_PASSPHRASE_FILE=str(path)).write("svc", "key", "value")
+    path.write_bytes(b"x" * 65_536)
+    place.open(VAULT_EXEC_PASSPHRASE_FILE=str(path)).write("svc", "key", "value")
+
+
 def test_a_passphrase_is_asked_for_once_and_not_for_names(place: Place) -> None:
     place.open(VAULT_EXEC_PASSPHRASE="right").write("svc", "key", "value")
     store = place.open(["right"])

@@ -22,8 +22,9 @@ battery: dev ## what people trust such a program with, tried at length: one line
 	BATTERY=1 .venv/bin/pytest -q -o faulthandler_timeout=3600 tests/battery
 	BATTERY=1 .venv/bin/pytest -q -n 2 -o faulthandler_timeout=3600 tests/faults tests/unit/formats
 
-bench: dev ## what exec costs, beside a plain boto3 script
+bench: dev ## what exec costs, beside a plain boto3 script, and what calls at once gain
 	.venv/bin/python tests/benchmarks/bench.py
+	.venv/bin/python tests/benchmarks/parallel.py
 
 format: dev ## format the code, and mend what the linter can mend
 	.venv/bin/ruff format .

@@ -1,6 +1,6 @@
 """The seam: `connect(service, context).call(operation, …)`. Retries, deadlines and errors stand here, once.
 
-What carries a call is behind it (`boto_carrier`), and knows none of this: it sends one request and raises
+What carries a call is behind it (`choice`), and knows none of this: it sends one request and raises
 `Refused`, `NotSent` or `Lost`.
 """
 
@@ -54,9 +54,9 @@ _LONGEST_WAIT = 10.0
 
 def connect(service: str, context: Context) -> Client:
     """A client for one AWS service. Nothing is looked up or sent before its first call."""
-    from vault_exec_backends.aws.boto_carrier import BotoCarrier
+    from vault_exec_backends.aws.choice import ChosenCarrier
 
-    return Client(service, context, BotoCarrier(service, context.environ, context.settings.timeout))
+    return Client(service, context, ChosenCarrier(service, context))
 
 
 class Client:

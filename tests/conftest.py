@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Home, aws_variables, no_proxy
+from tests.support.commands import CARRIER, Home, aws_variables, no_proxy
 
 pytest.register_assert_rewrite("vault_exec.testing")
 pytest_plugins = ["tests.support.report", "tests.support.battery"]
@@ -50,16 +50,22 @@ def moto(_moto_server: object) -> object:
 
 
 @pytest.fixture
-def aws_home(home: Home, moto: object) -> Home:
-    """A user with credentials for the moto server."""
-    return home.set(**aws_variables(moto.url))  # type: ignore[attr-defined]
+def carrier() -> str:
+    """What carries calls to AWS, "light" or "botocore": a test class for one of them says so in its place."""
+    return CARRIER
 
 
 @pytest.fixture
-def aws(moto: object, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def aws_home(home: Home, moto: object, carrier: str) -> Home:
+    """A user with credentials for the moto server."""
+    return home.set(**aws_variables(moto.url, carrier))  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def aws(moto: object, carrier: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The same for this process: the variables, which botocore reads from the environment itself."""
     variables = {
-        **aws_variables(moto.url),  # type: ignore[attr-defined]
+        **aws_variables(moto.url, carrier),  # type: ignore[attr-defined]
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }

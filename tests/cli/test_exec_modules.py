@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Authority
 from tests.support.commands import Home
 from tests.support.filling import fill, fill_ssm
+from tests.support.server import Server, answer
 
 # Told by Python itself just before execve: https://docs.python.org/3/library/audit_events.html
 _HOOK = """
@@ -50,11 +53,24 @@ OURS = {
 #: Of others, in exec's own half.
 CORE = ["__future__", "_ctypes", "errno", "resource"]
 
+_SHA256 = "_sha256" if sys.version_info < (3, 12) else "_sha2"
+
 #: Of others, by backend: each with what it imports itself.
 BACKENDS = {
     "null": [],
     "local": ["binascii", "hashlib", "hmac", "sqlite3", "cryptography.hazmat.primitives.ciphers.aead"],
-    "ssm": ["botocore.session"],
+    "ssm": ["_datetime", "_json", "_socket", _SHA256],
+    "ssm by botocore": ["botocore.session", "linecache", _SHA256],
+    "ssm over TLS": ["_datetime", "_json", _SHA256, "ssl"],
+}
+
+#: Of the backends' package, for each of them.
+ROOMS = {
+    "null": {"null"},
+    "local": {"local"},
+    "ssm": {"ssm", "aws"},
+    "ssm by botocore": {"ssm", "aws"},
+    "ssm over TLS": {"ssm", "aws"},
 }
 
 #: What makes botocore import all that a call needs.
@@ -87,15 +103,13 @@ def tree(module: str, home: Home) -> set[str]:
     return {module, *done.stdout.split()}
 
 
-def check(home: Home, backend: str) -> None:
-    loaded = loaded_by_exec(home, "-b", backend)
+def check(home: Home, case: str) -> None:
+    loaded = loaded_by_exec(home, "-b", case.partition(" ")[0])
     ours = {name for name in loaded if name.partition(".")[0] == "vault_exec"}
     assert ours == OURS
     of_backend = {name for name in loaded if name.partition(".")[0] == "vault_exec_backends"}
-    known = ("vault_exec_backends", f"vault_exec_backends.{backend}", "vault_exec_backends.aws")
-    rooms = {".".join(name.split(".")[:2]) for name in of_backend}
-    assert rooms == set(known if backend == "ssm" else known[:2])
-    allowed = {name: tree(name, home) for name in [*CORE, *BACKENDS[backend]]}
+    assert {name.split(".")[1] for name in of_backend if "." in name} == ROOMS[case]
+    allowed = {name: tree(name, home) for name in [*CORE, *BACKENDS[case]]}
     assert loaded - ours - of_backend - set().union(*allowed.values()) == set()
     assert allowed.keys() - loaded == set(), "allowed, and not needed any more"
 
@@ -104,9 +118,21 @@ def test_local(home: Home) -> None:
     check(fill(home, {"svc": {"key": "value"}}), "local")
 
 
-def test_ssm(aws_home: Home, moto: object) -> None:
+@pytest.mark.parametrize(("carrier", "case"), [("light", "ssm"), ("botocore", "ssm by botocore")])
+def test_ssm(aws_home: Home, moto: object, carrier: str, case: str) -> None:
     fill_ssm(moto.url, {"svc": {"key": "value"}})  # type: ignore[attr-defined]
-    check(aws_home, "ssm")
+    check(aws_home, case)
+
+
+@pytest.mark.parametrize("carrier", ["light"])
+def test_ssm_over_tls(aws_home: Home, tmp_path: Path, carrier: str) -> None:
+    authority = Authority(tmp_path, "authority")
+    found = (
+        b'{"Parameters": [{"Name": "/svc/key", "Value": "value", "Version": 1, "LastModifiedDate": 1.7e9}]}'
+    )
+    with Server(answer(found), tls=authority.server()) as server:
+        aws_home.set(AWS_ENDPOINT_URL=server.url, AWS_CA_BUNDLE=str(authority.pem))
+        check(aws_home, "ssm over TLS")
 
 
 def test_null(home: Home) -> None:

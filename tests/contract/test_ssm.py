@@ -42,3 +42,9 @@ class TestSsm(StoreContract):
                 proxy.spoil(operation, denied, nth=2, times=ALWAYS)
 
         return damage
+
+
+class TestSsmByBotocore(TestSsm):
+    @pytest.fixture
+    def carrier(self) -> str:
+        return "botocore"

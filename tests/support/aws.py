@@ -6,7 +6,7 @@ from typing import Any
 
 from vault_exec import registry, settings
 from vault_exec.store import Context, Store
-from vault_exec_backends.aws.boto_carrier import BotoCarrier
+from vault_exec_backends.aws.choice import ChosenCarrier
 from vault_exec_backends.aws.client import Client
 
 
@@ -43,11 +43,12 @@ class Carriers:
     """Carriers that many stores of one test run share: making one takes longer than most tests."""
 
     def __init__(self) -> None:
-        self._carriers: dict[tuple[str, str], BotoCarrier] = {}
+        self._carriers: dict[tuple[str, str, bool], ChosenCarrier] = {}
 
     def connect(self, service: str, context: Context) -> Client:
         """A client as `vault_exec_backends.aws.client.connect` makes it, on a shared carrier."""
-        place = (service, context.environ["AWS_ENDPOINT_URL"])
+        environ = context.environ
+        place = (service, environ["AWS_ENDPOINT_URL"], "AWS_DEFAULTS_MODE" in environ)
         if place not in self._carriers:
-            self._carriers[place] = BotoCarrier(service, context.environ, context.settings.timeout)
+            self._carriers[place] = ChosenCarrier(service, context)
         return Client(service, context, self._carriers[place])

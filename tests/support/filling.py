@@ -41,8 +41,8 @@ def fill(home: Home, services: Services) -> Home:
     return home
 
 
-def fill_ssm(url: str, services: Services) -> None:
-    """Put these secrets into Parameter Store as chamber does."""
+def fill_ssm(url: str, services: Services, verify: str | None = None) -> None:
+    """Put these secrets into Parameter Store as chamber does. verify: the file of its authority, for TLS."""
     import boto3
 
     client = boto3.client(
@@ -51,6 +51,7 @@ def fill_ssm(url: str, services: Services) -> None:
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
+        verify=verify,
     )
     for service, values in services.items():
         for key, value in values.items():

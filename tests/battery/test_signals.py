@@ -261,7 +261,8 @@ _SHOW = """
 pwd
 umask
 cut -d' ' -f4-8,18,19 /proc/$$/stat
-grep -E '^(Uid|Gid|Groups|Seccomp|NoNewPrivs|Cap|Cpus_allowed_list|CoreDumping|Umask|Sig(Blk|Ign|Cgt))' /proc/self/status
+grep -E '^(Uid|Gid|Groups|Seccomp|NoNewPrivs|Cap|Cpus_allowed_list|CoreDumping)' /proc/self/status
+grep -E '^(Umask|Sig(Blk|Ign|Cgt))' /proc/self/status
 cat /proc/self/limits /proc/self/oom_score_adj /proc/self/timerslack_ns /proc/self/coredump_filter
 for file in 0 1 2 5 7 9; do readlink /proc/$$/fd/$file; grep -hE 'pos|flags' /proc/$$/fdinfo/$file; done
 ls /proc/$$/fd

@@ -76,4 +76,4 @@ def quoted(text: str, *, keep: str = "") -> str:
 
 def query(pairs: list[tuple[str, str]]) -> str:
     """The pairs as a URL's query, sorted as SigV4 wants them."""
-    return "&".join(sorted(f"{quoted(name)}={quoted(value)}" for name, value in pairs))
+    return "&".join(f"{name}={value}" for name, value in sorted((quoted(n), quoted(v)) for n, v in pairs))

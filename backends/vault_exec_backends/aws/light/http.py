@@ -229,7 +229,10 @@ class Connection:
 
     def __del__(self) -> None:
         """Kept for a next call that never came: a client is not told when it is not needed any more."""
-        self.close()
+        try:
+            self.close()
+        except KeyboardInterrupt:
+            pass  # nothing can be raised from here: Python would print it and go on
 
 
 class Connections:

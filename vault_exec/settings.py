@@ -192,7 +192,8 @@ def config_folder(environ: Mapping[str, str]) -> str:
     """The folder of the config file and of key files: `$XDG_CONFIG_HOME/vault-exec`, or under `~/.config`."""
     base = environ.get("XDG_CONFIG_HOME", "")
     if not base.startswith("/"):  # the XDG specification: a relative path is to be ignored
-        base = environ.get("HOME", "") + "/.config"
+        home = environ.get("HOME", "")
+        base = (home if home.startswith("/") else "") + "/.config"
     return base + "/vault-exec"
 
 

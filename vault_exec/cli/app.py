@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from vault_exec.errors import VaultExecError
@@ -73,7 +74,8 @@ class App:
         settings = self.settings
         if settings.min_throttle_delay:
             self.note("--min-throttle-delay does nothing; --retry-mode decides how to slow down")
-        context = Context(settings, self.environ, notify=self.note, ask_secret=_ask_secret)
+        environ = _with_a_known_home(self.environ)
+        context = Context(settings, environ, notify=self.note, ask_secret=_ask_secret)
         if settings.verbose:
             context.trace = self._line
         return open_store(context)
@@ -176,6 +178,19 @@ def unexpected(error: Exception) -> VaultExecError:
         f"unexpected {type(error).__name__}: this is a mistake in the program itself",
         hint=f"please report it with the command you typed (without values) and this place: {place}",
     )
+
+
+def _with_a_known_home(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, without a HOME that is none.
+
+    Of a home that is not set, of a user whom nobody knows, botocore makes the folder `~` of the working
+    directory, which somebody else may control: a file there could name programs to run. Not done before what
+    exec hands on was read.
+    """
+    if os.path.expanduser("~").startswith("/"):
+        return environ
+    os.environ["HOME"] = "/nonexistent"
+    return {name: value for name, value in environ.items() if name != "HOME"}
 
 
 def _tell(text: str) -> None:

@@ -24,9 +24,12 @@ RUN cd /opt/vault-exec/lib/python3*/site-packages/botocore/data \
       ! -name ssm ! -name secretsmanager ! -name s3 ! -name kms ! -name sts ! -name sso ! -name sso-oidc ! -name signin \
       -exec rm -r {} +
 
-# -I: nothing that the application's environment says to Python (PYTHONPATH and the like) reaches this program.
+# -I: nothing that the application's environment says to Python (PYTHONPATH and the like) reaches this program. In
+# spite of it PYTHONEXECUTABLE makes Python forget where this environment's packages are, so the scripts say that too.
 # The byte code stays valid whatever happens to the files' dates on their way into an image.
-RUN sed -i '1s/$/ -I/' /opt/vault-exec/bin/vault-exec /opt/vault-exec/bin/chamber \
+RUN packages=$(/opt/vault-exec/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+ && sed -i -e '1s/$/ -I/' -e "1a import sys; sys.path += ['$packages']" \
+      /opt/vault-exec/bin/vault-exec /opt/vault-exec/bin/chamber \
  && /opt/vault-exec/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/vault-exec/lib
 
 FROM python:3.13-slim-trixie

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import SCRIPTS, Home, Result
 from tests.support.filling import Services, fill, recorded_values
+from tests.support.processes import VAULT_EXEC, raw_exec
 
 CANARY = "canary-value"
 
@@ -80,22 +80,6 @@ def test_hard_values_reach_the_program(home: Home) -> None:
     assert {name: got[name.upper().encode()].decode() for name in values} == values
 
 
-_RAW = """
-import ctypes, sys
-words = [word.encode() for word in sys.argv[2:]]
-entries = [bytes.fromhex(entry) for entry in sys.argv[1].split(",")] if sys.argv[1] != "none" else []
-array = lambda texts: (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
-ctypes.CDLL(None).execve(words[0], array(words), array(entries))
-"""
-
-
-def raw_exec(home: Home, entries: list[bytes], *words: str) -> subprocess.CompletedProcess[bytes]:
-    """Run vault-exec with an environment block that no mapping can hold and Python's own execve refuses."""
-    block = ",".join(entry.hex() for entry in entries) if entries else "none"
-    command = [sys.executable, "-I", "-c", _RAW, block, str(SCRIPTS / "vault-exec"), *words]
-    return subprocess.run(command, cwd=home.path, capture_output=True, timeout=30)
-
-
 def test_duplicates_bytes_and_malformed_entries(filled: Home) -> None:
     mine = [f"{name}={value}".encode() for name, value in filled.environ.items()]
     odd = [
@@ -109,7 +93,8 @@ def test_duplicates_bytes_and_malformed_entries(filled: Home) -> None:
         b"",
         b"=x",
     ]
-    done = raw_exec(filled, [*mine, *odd], "exec", "other", "--", "cat", "/proc/self/environ")
+    words = ("exec", "other", "--", "cat", "/proc/self/environ")
+    done = raw_exec(VAULT_EXEC, *words, entries=[*mine, *odd], cwd=filled.path)
     assert done.returncode == 0, done.stderr
     got = done.stdout.removesuffix(b"\0").split(b"\0")
     assert got == [*mine, b"DUP=1", b"DUP=2", b"BYTES=\xff\xfe", b"=C:=x", b"KEY=k", b"URL=u2"]
@@ -118,7 +103,8 @@ def test_duplicates_bytes_and_malformed_entries(filled: Home) -> None:
 
 
 def test_an_empty_environment_stays_empty(home: Home) -> None:
-    done = raw_exec(home, [], "--backend", "null", "exec", "svc", "--", "/bin/cat", "/proc/self/environ")
+    words = ("--backend", "null", "exec", "svc", "--", "/bin/cat", "/proc/self/environ")
+    done = raw_exec(VAULT_EXEC, *words, entries=[], cwd=home.path)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 

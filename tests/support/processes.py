@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,32 @@ def output(home: Home, *words: str, code: str = "", **options: Any) -> str:
 
 def under_exec(*words: str) -> tuple[str, ...]:
     return (VAULT_EXEC, "exec", "svc", "--", *words)
+
+
+_RAW = """
+import ctypes
+with open(sys.argv[1], "rb") as file:
+    entries = [bytes.fromhex(line) for line in file.read().decode().splitlines()]
+os.unlink(sys.argv[1])
+words = [os.fsencode(word) for word in sys.argv[2:]]
+array = lambda texts: (ctypes.c_char_p * (len(texts) + 1))(*texts, None)
+ctypes.CDLL(None).execve(words[0], array(words), array(entries))
+sys.exit("execve failed")
+"""
+
+
+def raw_exec(
+    program: str, *words: str | bytes, entries: Sequence[bytes], cwd: Path, code: str = ""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program with an environment block that no mapping can hold and Python's own execve refuses.
+
+    code: what the new process does first.
+    """
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+        file.writelines([f"{entry.hex()}\n" for entry in entries])
+    code = f"import os, resource, sys\n{_RAW.replace('words = ', code + chr(10) + 'words = ')}"
+    command = [sys.executable, "-ISc", code, file.name, program, *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, timeout=60)
 
 
 # -- signals ------------------------------------------------------------------------------------------------
@@ -143,21 +171,22 @@ def stopped_by(
 ) -> tuple[int, bytes]:
     """How the process ended after signals sent while it was loading, within a second.
 
-    numbers: the signals, one after the other, `gap` seconds apart. Returns its code and what it said.
+    pid: that of exec, which `process` may have started. numbers: the signals, one after the other, `gap`
+    seconds apart. Returns its code and what it said.
     """
+    exec_itself = os.pidfd_open(pid)  # a number may be another process's by the time of the second signal
     try:
         wait_until(lambda: guarded(pid))
         time.sleep(0.3)  # into the waiting itself
         began = time.monotonic()
         for number in numbers:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                break
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(exec_itself, number)
             time.sleep(gap)
         out, err = process.communicate(timeout=20)
     finally:
         process.kill()
+        os.close(exec_itself)
     took = time.monotonic() - began
     assert took < 1, f"{took:.2f} s"
     assert out == b""

@@ -30,4 +30,4 @@ def command(app: App, services: tuple[str, ...], preserve_case: bool, escape_str
         return f"service {service} overwriting environment variable {name_of(key)}"
 
     values = several.load(app, services, same=name_of, overridden=overridden)
-    app.write(shell.env(values, preserve_case=preserve_case, escape_strings=escape_strings))
+    several.write(app, shell.env(values, preserve_case=preserve_case, escape_strings=escape_strings))

@@ -36,4 +36,4 @@ def command(app: App, services: tuple[str, ...], name: str, path: str | None) ->
     if path:
         output_file.write(path, text, append=name in _APPENDED)
     else:
-        app.write(text)
+        several.write(app, text)

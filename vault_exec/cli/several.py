@@ -1,10 +1,11 @@
-"""The secrets of several services as one mapping: what `env` and `export` share."""
+"""What `env` and `export` share: the secrets of several services as one mapping, and how they are printed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from vault_exec import environ, names
+from vault_exec.cli import render
 from vault_exec.cli.app import App
 
 
@@ -31,3 +32,11 @@ def load(
             del merged[key]
         merged |= {key: names.check_value(service, key, value) for key, value in values.items()}
     return merged
+
+
+def write(app: App, text: str) -> None:
+    """Write the text as it is; to a terminal with its control characters escaped, and a note that says so."""
+    shown = render.escape(text, layout=True) if render.is_terminal() else text
+    if shown != text:
+        app.note("control characters are shown escaped; a pipe or a file gets them as they are")
+    app.write(shown)
